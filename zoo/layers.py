@@ -1,0 +1,141 @@
+"""Causal layers that carry their past explicitly, and the mu-law code.
+
+Every layer with a past takes `(x, history)` and returns `(y, history)`: a signal handed over in pieces gives what it
+gives whole. A history is the last inputs in order of time, so one shape serves training, priming and sampling.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+MU = 255.0
+LEVELS = 256
+
+
+def mu_law_encode(audio: tf.Tensor) -> tf.Tensor:
+    """float [-1, 1] to int32 [0, 255] (ITU-T G.711's curve; van den Oord et al. 2016, section 2.2)."""
+    audio = tf.clip_by_value(audio, -1.0, 1.0)
+    compressed = tf.sign(audio) * tf.math.log1p(MU * tf.abs(audio)) / np.log1p(MU)
+    return tf.cast(tf.floor((compressed + 1.0) / 2.0 * MU + 0.5), tf.int32)
+
+
+def mu_law_decode(codes: tf.Tensor) -> tf.Tensor:
+    """int [0, 255] to float32 [-1, 1], the inverse of `mu_law_encode` at its grid points."""
+    compressed = 2.0 * tf.cast(codes, tf.float32) / MU - 1.0
+    return tf.sign(compressed) / MU * (tf.math.exp(tf.abs(compressed) * np.float32(np.log1p(MU))) - 1.0)
+
+
+def sample_categorical(logits: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
+    """Inverse-CDF draw: `logits` [..., n] and `uniform` [...] in [0, 1) to int32 [...]."""
+    cumulative = tf.cumsum(tf.nn.softmax(logits), axis=-1)
+    below = tf.reduce_sum(tf.cast(cumulative < uniform[..., None] * cumulative[..., -1:], tf.int32), axis=-1)
+    return tf.minimum(below, logits.shape[-1] - 1)
+
+
+class CausalConv(keras.layers.Layer):
+    """Dilated causal convolution as one matrix product per call.
+
+    Args:
+        channels: int. Output channels.
+        kernel_size: int. Taps, the last on the current step.
+        dilation: int. Steps between taps.
+    """
+
+    def __init__(self, channels: int, kernel_size: int, dilation: int, **kwargs):
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.kernel_size = kernel_size
+        self.dilation = dilation
+
+    @property
+    def history_steps(self) -> int:
+        return (self.kernel_size - 1) * self.dilation
+
+    def build(self, input_shape):
+        inputs = self.kernel_size * input_shape[-1]
+        self.kernel = self.add_weight(shape=(inputs, self.channels), initializer="glorot_uniform", name="kernel")
+        self.bias = self.add_weight(shape=(self.channels,), initializer="zeros", name="bias")
+
+    def call(self, x, history):
+        """x [batch, time, inputs], history [batch, history_steps, inputs] -> y [batch, time, channels], history."""
+        padded = tf.concat([history, x], axis=1)
+        steps = tf.shape(x)[1]
+        taps = [padded[:, k * self.dilation : k * self.dilation + steps] for k in range(self.kernel_size)]
+        return tf.matmul(tf.concat(taps, axis=-1), self.kernel) + self.bias, padded[:, steps:]
+
+
+class GatedResidual(keras.layers.Layer):
+    """One WaveNet layer: tanh * sigmoid of a dilated convolution plus conditioning, residual and skip (section 2.3)."""
+
+    def __init__(self, channels: int, skip_channels: int, kernel_size: int, dilation: int, **kwargs):
+        super().__init__(**kwargs)
+        self.conv = CausalConv(2 * channels, kernel_size, dilation, name="conv")
+        self.out = keras.layers.Dense(channels + skip_channels, name="out")
+        self.channels = channels
+
+    @property
+    def history_steps(self) -> int:
+        return self.conv.history_steps
+
+    def build(self, input_shape):
+        self.conv.build(input_shape)
+        self.out.build((None, None, self.channels))
+
+    def call(self, x, history, condition=None):
+        """condition [batch, time, 2 * channels] or None -> residual output, skip, history."""
+        pre, history = self.conv(x, history)
+        if condition is not None:
+            pre = pre + condition
+        y = self.out(tf.tanh(pre[..., : self.channels]) * tf.sigmoid(pre[..., self.channels :]))
+        return x + y[..., : self.channels], y[..., self.channels :], history
+
+
+class GatedStack(keras.layers.Layer):
+    """A stack of `GatedResidual` layers over projected inputs; the sum of skips comes out.
+
+    Args:
+        channels, skip_channels, kernel_size: int. Of each layer.
+        dilations: ints, one a layer.
+    """
+
+    def __init__(self, channels: int, skip_channels: int, kernel_size: int, dilations: tuple[int, ...], **kwargs):
+        super().__init__(**kwargs)
+        self.project = keras.layers.Dense(channels, name="project")
+        self.stack = [
+            GatedResidual(channels, skip_channels, kernel_size, dilation, name=f"layer{i}")
+            for i, dilation in enumerate(dilations)
+        ]
+        self.channels = channels
+
+    @property
+    def receptive_steps(self) -> int:
+        return 1 + sum(layer.history_steps for layer in self.stack)
+
+    def build(self, input_shape):
+        self.project.build(input_shape)
+        for layer in self.stack:
+            layer.build((None, None, self.channels))
+
+    def initial_state(self, batch: tf.Tensor) -> list[tf.Tensor]:
+        return [tf.zeros([batch, layer.history_steps, self.channels]) for layer in self.stack]
+
+    def call(self, x, state, condition=None):
+        """x [batch, time, inputs], condition: None or per layer [batch, time, 2 * channels] -> skips, state."""
+        x = self.project(x)
+        skips, histories = 0.0, []
+        for i, layer in enumerate(self.stack):
+            x, skip, history = layer(x, state[i], None if condition is None else condition[i])
+            skips = skips + skip
+            histories.append(history)
+        return skips, histories
+
+
+def running_max(x: tf.Tensor) -> tf.Tensor:
+    """Largest value so far along axis 1 of [batch, time], in log2(time) passes."""
+    steps, shift = tf.shape(x)[1], tf.constant(1)
+
+    def widen(x, shift):
+        past = tf.pad(x[:, : steps - shift], [[0, 0], [shift, 0]], constant_values=x.dtype.min)
+        return tf.maximum(x, past), shift * 2
+
+    return tf.while_loop(lambda x, shift: shift < steps, widen, [x, shift], shape_invariants=[x.shape, shift.shape])[0]

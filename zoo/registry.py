@@ -1,0 +1,79 @@
+"""Models by name. A new model is a folder whose module puts `@register` on its class.
+
+    model_class, config = find("wavenet", preset="tiny", overrides={"layers": "20"})
+    model = model_class(config)
+"""
+
+import dataclasses
+import difflib
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from datasets.errors import InputError
+
+_FOLDERS = ("wavenet",)
+_MODELS: dict[str, "Entry"] = {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A model class and its presets, each a frozen dataclass of sizes."""
+
+    model_class: type
+    presets: Mapping[str, Any]
+
+
+def register(name: str, presets: Mapping[str, Any]) -> Callable[[type], type]:
+    def decorate(cls: type) -> type:
+        _MODELS[name] = Entry(cls, presets)
+        return cls
+
+    return decorate
+
+
+def models() -> dict[str, Entry]:
+    for folder in _FOLDERS:
+        importlib.import_module(f"zoo.{folder}.model")
+    return dict(sorted(_MODELS.items()))
+
+
+def find(name: str, preset: str = "tiny", overrides: Mapping[str, Any] | None = None) -> tuple[type, Any]:
+    """The class of a model and the configuration of a preset, with `overrides` (numbers may be text) put in."""
+    entry = _choose(name, models(), "--model", "model")
+    config = _choose(preset, entry.presets, "--preset", f"preset of {name}")
+    return entry.model_class, override(config, overrides or {})
+
+
+def override(config: Any, overrides: Mapping[str, Any]) -> Any:
+    """A copy of a dataclass with some fields changed; text is read as the field's own type."""
+    fields = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    changes = {}
+    for key, value in overrides.items():
+        current = _choose(key, fields, "--set", "size")
+        changes[key] = _read(key, value, current) if isinstance(value, str) else _like(value, current)
+    return dataclasses.replace(config, **changes)
+
+
+def _read(key: str, text: str, current: Any) -> Any:
+    kind = type(current)
+    try:
+        if kind is tuple:
+            return tuple(type(current[0])(part) for part in text.split("+"))
+        if kind is bool:
+            return bool(int(text))
+        return kind(text)
+    except ValueError as error:
+        raise InputError(f"--set {key}={text}: must be of type {kind.__name__}, such as {current}") from error
+
+
+def _like(value: Any, current: Any) -> Any:
+    return tuple(value) if isinstance(current, tuple) else value
+
+
+def _choose(name: str, choices: Mapping[str, Any], flag: str, what: str) -> Any:
+    if name in choices:
+        return choices[name]
+    near = difflib.get_close_matches(name, choices, n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    raise InputError(f"{flag}={name}: no such {what}{hint}; the choices are {', '.join(choices)}")
