@@ -82,25 +82,25 @@ class GatedResidual(keras.layers.Layer):
         self.out.build((None, None, self.channels))
 
     def call(self, x, history, condition=None):
-        """condition [batch, time, 2 * channels] or None -> residual output, skip, history."""
+        """condition [batch, frames, 2 * channels], held over time / frames steps, or None -> residual, skip, history."""
         pre, history = self.conv(x, history)
         if condition is not None:
-            pre = pre + condition
+            pre = add_held(pre, condition)
         y = self.out(tf.tanh(pre[..., : self.channels]) * tf.sigmoid(pre[..., self.channels :]))
         return x + y[..., : self.channels], y[..., self.channels :], history
 
 
 class GatedStack(keras.layers.Layer):
-    """A stack of `GatedResidual` layers over projected inputs; the sum of skips comes out.
+    """A stack of `GatedResidual` layers; the sum of skips comes out.
 
     Args:
-        channels, skip_channels, kernel_size: int. Of each layer.
+        channels: int. Of the input and of each residual.
+        skip_channels, kernel_size: int. Of each layer.
         dilations: ints, one a layer.
     """
 
     def __init__(self, channels: int, skip_channels: int, kernel_size: int, dilations: tuple[int, ...], **kwargs):
         super().__init__(**kwargs)
-        self.project = keras.layers.Dense(channels, name="project")
         self.stack = [
             GatedResidual(channels, skip_channels, kernel_size, dilation, name=f"layer{i}")
             for i, dilation in enumerate(dilations)
@@ -112,22 +112,47 @@ class GatedStack(keras.layers.Layer):
         return 1 + sum(layer.history_steps for layer in self.stack)
 
     def build(self, input_shape):
-        self.project.build(input_shape)
         for layer in self.stack:
             layer.build((None, None, self.channels))
 
     def initial_state(self, batch: tf.Tensor) -> list[tf.Tensor]:
         return [tf.zeros([batch, layer.history_steps, self.channels]) for layer in self.stack]
 
-    def call(self, x, state, condition=None):
-        """x [batch, time, inputs], condition: None or per layer [batch, time, 2 * channels] -> skips, state."""
-        x = self.project(x)
+    def call(self, x, state, condition=None, mask=None):
+        """Runs the stack.
+
+        Args:
+            x: [batch, time, channels].
+            state: histories, as `initial_state` gives and as returned.
+            condition: None, or per layer [batch, frames, 2 * channels].
+            mask: None, or [batch, frames]; where 0, every layer reads zeros.
+
+        Returns:
+            The sum of skips [batch, time, skip_channels], and the state after the last step.
+        """
         skips, histories = 0.0, []
         for i, layer in enumerate(self.stack):
+            if mask is not None:
+                x = multiply_held(x, mask[..., None])
             x, skip, history = layer(x, state[i], None if condition is None else condition[i])
             skips = skips + skip
             histories.append(history)
         return skips, histories
+
+
+def add_held(x: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
+    """x [batch, time, n] + frames [batch, n_frames, n], each frame held for time / n_frames steps."""
+    return tf.reshape(_by_frame(x, frames) + frames[:, :, None], tf.shape(x))
+
+
+def multiply_held(x: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
+    """x [batch, time, n] * frames [batch, n_frames, n or 1], each frame held for time / n_frames steps."""
+    return tf.reshape(_by_frame(x, frames) * frames[:, :, None], tf.shape(x))
+
+
+def _by_frame(x: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
+    shape, n_frames = tf.shape(x), tf.shape(frames)[1]
+    return tf.reshape(x, [shape[0], n_frames, shape[1] // n_frames, x.shape[-1]])
 
 
 def running_max(x: tf.Tensor) -> tf.Tensor:

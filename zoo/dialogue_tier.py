@@ -1,0 +1,96 @@
+"""The dialogue tier: 50 Hz, both speakers, everything up to the frame before; it decides when to speak.
+
+Heads: the *toggle hazard* of the own gate, a learned residual on a counted table, and a *voice-activity projection*
+of the next two seconds (Ekstedt & Skantze 2022, section 2) as an auxiliary task. The encoder is each model's own.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from zoo import hearing
+
+PROJECTION_EDGES_FRAMES = (0, 10, 30, 60, 100)
+N_PROJECTIONS = 256
+
+
+class DialogueTier(keras.layers.Layer):
+    """From what was heard to a context vector and a toggle hazard for each frame.
+
+    Args:
+        encoder: layer over 50 Hz features with `initial_state(batch)` and `call(x, state) -> (h, state)`.
+        mel_bands: int. Bands of the partner's log-mel spectrum.
+        channels: int. Width of the encoder's input.
+    """
+
+    def __init__(self, encoder: keras.layers.Layer, mel_bands: int, channels: int, **kwargs):
+        super().__init__(**kwargs)
+        self.encoder = encoder
+        self.mel_bands = mel_bands
+        self.project = keras.layers.Dense(channels, name="project")
+        self.context = keras.layers.Dense(channels, activation="relu", name="context")
+        self.residual = keras.layers.Dense(1, kernel_initializer="zeros", name="residual")
+        self.projection = keras.layers.Dense(N_PROJECTIONS, name="projection")
+
+    @property
+    def n_features(self) -> int:
+        return self.mel_bands + 2 * hearing.N_CELLS + 4
+
+    def build(self, input_shape=None):
+        fixed = {"trainable": False}
+        self.mel_mean = self.add_weight(shape=(self.mel_bands,), initializer="zeros", name="mel_mean", **fixed)
+        self.mel_scale = self.add_weight(shape=(self.mel_bands,), initializer="ones", name="mel_scale", **fixed)
+        self.speech_db = self.add_weight(
+            shape=(), initializer=keras.initializers.Constant(-45.0), name="speech_db", **fixed
+        )
+        cells = (2, hearing.N_CELLS, hearing.N_CELLS)
+        self.table = self.add_weight(shape=cells, initializer=keras.initializers.Constant(-4.0), name="table")
+        width = self.project.units
+        self.project.build((None, None, self.n_features))
+        self.encoder.build((None, None, width))
+        self.context.build((None, None, self.encoder.skip_channels))
+        for head in (self.residual, self.projection):
+            head.build((None, None, width))
+
+    def features(self, mel, own_cell, partner_cell, own_age, quiet, role):
+        """What one frame tells: mel [batch, frames, bands], the rest [batch, frames], role [batch] -> n_features."""
+        frames = tf.shape(own_cell)[1]
+        parts = [
+            (mel - self.mel_mean) / self.mel_scale,
+            tf.one_hot(own_cell, hearing.N_CELLS),
+            tf.one_hot(partner_cell, hearing.N_CELLS),
+            tf.math.log1p(tf.cast(tf.stack([own_age, quiet], axis=-1), tf.float32)) / 4.0,
+            tf.tile(tf.one_hot(role, 2)[:, None], [1, frames, 1]),
+        ]
+        return tf.concat(parts, axis=-1)
+
+    def call(self, features, own_cell, partner_cell, role, state):
+        """All of one frame before: [batch, frames, ...] -> context, toggle logit [batch, frames], state."""
+        hidden, state = self.encoder(self.project(features), state)
+        context = self.context(tf.nn.relu(hidden))
+        role = tf.broadcast_to(role[:, None], tf.shape(own_cell))
+        counted = tf.gather_nd(self.table, tf.stack([role, own_cell, partner_cell], axis=-1))
+        return context, counted + self.residual(context)[..., 0], state
+
+
+def projection_labels(own: tf.Tensor, partner: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Class of the next two seconds from each frame on.
+
+    Eight bits, speaker by bin (.2 .4 .6 .8 s long), each set if most of the bin is speech.
+
+    Args:
+        own, partner: float [batch, frames] of 0 and 1.
+
+    Returns:
+        int32 [batch, frames] in [0, 256), and float32 [frames], 0 where the future is not known.
+    """
+    frames = tf.shape(own)[1]
+    both = tf.stack([own, partner], axis=-1)
+    total = tf.pad(tf.cumsum(both, axis=1), [[0, 0], [1, PROJECTION_EDGES_FRAMES[-1]], [0, 0]])
+    total = tf.concat([total[:, : frames + 1], tf.repeat(total[:, frames : frames + 1], PROJECTION_EDGES_FRAMES[-1], 1)], 1)
+    at = [total[:, edge : edge + frames] for edge in PROJECTION_EDGES_FRAMES]
+    lengths = np.diff(PROJECTION_EDGES_FRAMES).astype(np.float32)
+    bits = tf.stack([(b - a) * 2.0 > n for a, b, n in zip(at[:-1], at[1:], lengths, strict=True)], axis=-1)
+    bits = tf.cast(tf.reshape(bits, [tf.shape(own)[0], frames, 8]), tf.int32)
+    known = tf.range(frames) <= frames - PROJECTION_EDGES_FRAMES[-1]
+    return tf.reduce_sum(bits * (2 ** tf.range(8)), axis=-1), tf.cast(known, tf.float32)

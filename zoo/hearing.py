@@ -1,0 +1,97 @@
+"""What an agent hears and remembers of a dialogue at 50 Hz, frame by frame and causally.
+
+For each 20 ms frame: the log-mel spectrum of a channel, whether it is speech (its level against one threshold that
+the training corpus sets), and for how long both speakers have been in their present state. A pair of states and
+ages is a *cell* of the hazard table (evaluation protocol, section 5).
+"""
+
+import librosa
+import numpy as np
+import tensorflow as tf
+
+from datasets import hazard
+from datasets.dialogue import BRIDGE_SECONDS, FRAMES_PER_SECOND
+from zoo.layers import running_max
+
+N_BINS = len(hazard.AGE_EDGES_SECONDS) + 1
+N_CELLS = 2 * N_BINS
+LONG_AGO_FRAMES = 100 * FRAMES_PER_SECOND
+_BRIDGE_FRAMES = round(BRIDGE_SECONDS * FRAMES_PER_SECOND)
+_LOWEST_POWER = 1e-8
+
+
+def log_mel(audio: tf.Tensor, past: tf.Tensor, sample_rate: int, bands: int) -> tf.Tensor:
+    """Log-mel power of each frame and the one before it (40 ms Hann window that ends with the frame).
+
+    Args:
+        audio: float32 [batch, frames * hop].
+        past: float32 [batch, hop], the frame before.
+
+    Returns:
+        float32 [batch, frames, bands], natural logarithm.
+    """
+    hop = sample_rate // FRAMES_PER_SECOND
+    fft_length = 2 ** int(np.ceil(np.log2(2 * hop)))
+    spectrum = tf.signal.stft(tf.concat([past, audio], axis=1), 2 * hop, hop, fft_length)
+    filters = librosa.filters.mel(sr=sample_rate, n_fft=fft_length, n_mels=bands, fmin=60.0)
+    return tf.math.log(tf.matmul(tf.square(tf.abs(spectrum)), filters.T.astype(np.float32)) + _LOWEST_POWER)
+
+
+def level_db(audio: tf.Tensor, sample_rate: int) -> tf.Tensor:
+    """RMS of each frame of [batch, frames * hop], dB below full scale, [batch, frames]."""
+    hop = sample_rate // FRAMES_PER_SECOND
+    frames = tf.reshape(audio, [tf.shape(audio)[0], -1, hop])
+    return 10.0 / np.log(10.0) * tf.math.log(tf.reduce_mean(tf.square(frames), axis=-1) + _LOWEST_POWER)
+
+
+def frames_since(event: tf.Tensor, before: tf.Tensor) -> tf.Tensor:
+    """Frames since `event` was last true; 0 where it is.
+
+    Args:
+        event: bool [batch, frames].
+        before: int32 [batch], the count at the frame before the first.
+    """
+    index = tf.range(tf.shape(event)[1])[None, :]
+    last = running_max(tf.where(event, index, tf.int32.min))
+    return index - tf.maximum(last, -1 - before[:, None])
+
+
+def own_ages(gate: tf.Tensor, gate_before: tf.Tensor, age_before: tf.Tensor) -> tf.Tensor:
+    """Frames in the present state, the frame of a change counting as one: int32 [batch, frames].
+
+    Args:
+        gate: float [batch, frames] of 0 and 1.
+        gate_before, age_before: [batch], the frame before the first.
+    """
+    previous = tf.concat([gate_before[:, None], gate[:, :-1]], axis=1)
+    return frames_since(tf.not_equal(gate, previous), age_before - 1) + 1
+
+
+def partner_ages(speech: tf.Tensor, quiet_before: tf.Tensor, spurt_before: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """How long the partner has been quiet, and how long ago the present or last spurt began.
+
+    A spurt goes on over silences shorter than the bridge of an inter-pausal unit; an agent cannot know at the start
+    of a silence whether it will be longer, so `quiet` starts to count at once.
+
+    Args:
+        speech: bool [batch, frames].
+        quiet_before, spurt_before: int32 [batch], both at the frame before the first.
+
+    Returns:
+        quiet, spurt: int32 [batch, frames]; `quiet` is 0 in speech.
+    """
+    quiet = frames_since(speech, quiet_before)
+    previous = tf.concat([quiet_before[:, None], quiet[:, :-1]], axis=1)
+    onset = tf.logical_and(speech, previous >= _BRIDGE_FRAMES)
+    return quiet, frames_since(onset, spurt_before)
+
+
+def cell(state: tf.Tensor, age_frames: tf.Tensor) -> tf.Tensor:
+    """Index of (state, age bin) in [0, N_CELLS)."""
+    edges = tf.constant(np.asarray(hazard.AGE_EDGES_SECONDS) * FRAMES_PER_SECOND, tf.float32)
+    age_bin = tf.reduce_sum(tf.cast(tf.cast(age_frames, tf.float32)[..., None] >= edges, tf.int32), axis=-1)
+    return tf.cast(state, tf.int32) * N_BINS + age_bin
+
+
+def partner_cell(quiet: tf.Tensor, spurt: tf.Tensor) -> tf.Tensor:
+    return cell(quiet == 0, tf.where(quiet == 0, spurt + 1, quiet))
