@@ -106,7 +106,7 @@ class MapTask(corpora.Corpus):
 
 
 def _find_folder(data_dir: str | os.PathLike | None) -> pathlib.Path:
-    """The folder that holds timed-units and corpus-resources, from the archive's root, its parent or the folder itself."""
+    """The folder of timed-units and corpus-resources, from the archive's root, its parent or the folder itself."""
     data_dir = data_dir or os.environ.get("MAPTASK_DIR")
     if not data_dir:
         raise InputError(f"maptask needs --data_dir or $MAPTASK_DIR: {_WHERE}, unpacked")
