@@ -18,7 +18,8 @@ class DialogueTier(keras.layers.Layer):
     """From what was heard to a context vector and a toggle hazard for each frame.
 
     Args:
-        encoder: layer over 50 Hz features with `initial_state(batch)` and `call(x, state) -> (h, state)`.
+        encoder: layer over 50 Hz features with `initial_state(batch)` and `call(x, state) -> (h, state)`, and
+            its output `width`.
         mel_bands: int. Bands of the partner's log-mel spectrum.
         channels: int. Width of the encoder's input.
     """
@@ -48,7 +49,7 @@ class DialogueTier(keras.layers.Layer):
         width = self.project.units
         self.project.build((None, None, self.n_features))
         self.encoder.build((None, None, width))
-        self.context.build((None, None, self.encoder.skip_channels))
+        self.context.build((None, None, self.encoder.width))
         for head in (self.residual, self.projection):
             head.build((None, None, width))
 
@@ -86,8 +87,8 @@ def projection_labels(own: tf.Tensor, partner: tf.Tensor) -> tuple[tf.Tensor, tf
     """
     frames = tf.shape(own)[1]
     both = tf.stack([own, partner], axis=-1)
-    total = tf.pad(tf.cumsum(both, axis=1), [[0, 0], [1, PROJECTION_EDGES_FRAMES[-1]], [0, 0]])
-    total = tf.concat([total[:, : frames + 1], tf.repeat(total[:, frames : frames + 1], PROJECTION_EDGES_FRAMES[-1], 1)], 1)
+    total = tf.pad(tf.cumsum(both, axis=1), [[0, 0], [1, 0], [0, 0]])
+    total = tf.concat([total, tf.repeat(total[:, -1:], PROJECTION_EDGES_FRAMES[-1], axis=1)], axis=1)
     at = [total[:, edge : edge + frames] for edge in PROJECTION_EDGES_FRAMES]
     lengths = np.diff(PROJECTION_EDGES_FRAMES).astype(np.float32)
     bits = tf.stack([(b - a) * 2.0 > n for a, b, n in zip(at[:-1], at[1:], lengths, strict=True)], axis=-1)

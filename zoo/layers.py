@@ -106,6 +106,7 @@ class GatedStack(keras.layers.Layer):
             for i, dilation in enumerate(dilations)
         ]
         self.channels = channels
+        self.width = skip_channels
 
     @property
     def receptive_steps(self) -> int:
@@ -118,22 +119,22 @@ class GatedStack(keras.layers.Layer):
     def initial_state(self, batch: tf.Tensor) -> list[tf.Tensor]:
         return [tf.zeros([batch, layer.history_steps, self.channels]) for layer in self.stack]
 
-    def call(self, x, state, condition=None, mask=None):
+    def call(self, x, state, condition=None, running=None):
         """Runs the stack.
 
         Args:
             x: [batch, time, channels].
             state: histories, as `initial_state` gives and as returned.
             condition: None, or per layer [batch, frames, 2 * channels].
-            mask: None, or [batch, frames]; where 0, every layer reads zeros.
+            running: None, or [batch, frames]; where 0, every layer reads zeros.
 
         Returns:
             The sum of skips [batch, time, skip_channels], and the state after the last step.
         """
         skips, histories = 0.0, []
         for i, layer in enumerate(self.stack):
-            if mask is not None:
-                x = multiply_held(x, mask[..., None])
+            if running is not None:
+                x = multiply_held(x, running[..., None])
             x, skip, history = layer(x, state[i], None if condition is None else condition[i])
             skips = skips + skip
             histories.append(history)
@@ -157,10 +158,10 @@ def _by_frame(x: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
 
 def running_max(x: tf.Tensor) -> tf.Tensor:
     """Largest value so far along axis 1 of [batch, time], in log2(time) passes."""
-    steps, shift = tf.shape(x)[1], tf.constant(1)
+    steps = tf.shape(x)[1]
 
-    def widen(x, shift):
-        past = tf.pad(x[:, : steps - shift], [[0, 0], [shift, 0]], constant_values=x.dtype.min)
-        return tf.maximum(x, past), shift * 2
+    def widen(highest, shift):
+        past = tf.pad(highest[:, : steps - shift], [[0, 0], [shift, 0]], constant_values=x.dtype.min)
+        return tf.ensure_shape(tf.maximum(highest, past), x.shape), shift * 2
 
-    return tf.while_loop(lambda x, shift: shift < steps, widen, [x, shift], shape_invariants=[x.shape, shift.shape])[0]
+    return tf.while_loop(lambda _, shift: shift < steps, widen, [x, tf.constant(1)])[0]

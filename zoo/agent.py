@@ -1,0 +1,224 @@
+"""The step contract: an agent that owns one channel of a dialogue and hears the other.
+
+    state = model.initial_state(batch)
+    own_frame, gate, state = model.step(partner_frame, state, seed, temperature)
+
+A step is two halves. `speak` decides the gate of frame t, and its sound, from both speakers' frames up to t - 1;
+`listen` then takes in the partner's frame t. `observe` puts a known own channel in the place of `speak`: it primes an
+agent with a prompt and gives the teacher-forced predictions that training needs, many frames in one call.
+"""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from datasets.dialogue import FRAMES_PER_SECOND
+from zoo import hearing
+from zoo.layers import sample_categorical
+
+ROLES = ("giver", "follower")
+
+
+@dataclasses.dataclass(frozen=True)
+class DialogueConfig:
+    """Sizes and training recipe that every model has.
+
+    Attributes:
+        sample_rate: Hz.
+        mel_bands: of the partner's spectrum and of the acoustic code.
+        voices: number of voice embeddings; a speaker's is a hash of the identity.
+        codes: size of the codebook of the coarse acoustic frame.
+        crop_seconds, batch_size: of the dialogue tier's training examples.
+        window_frames, windows: of the sound tier's examples, drawn within each crop and speaker.
+        warmup_seconds: start of a crop that is heard but not scored, as ages are not known there.
+        learning_rate, steps: of Adam; the rate falls to a tenth along a cosine.
+    """
+
+    sample_rate: int = 8000
+    mel_bands: int = 24
+    voices: int = 64
+    codes: int = 128
+    crop_seconds: float = 30.0
+    batch_size: int = 4
+    window_frames: int = 16
+    windows: int = 2
+    warmup_seconds: float = 2.0
+    learning_rate: float = 2e-3
+    steps: int = 400
+
+    @property
+    def hop(self) -> int:
+        return self.sample_rate // FRAMES_PER_SECOND
+
+
+class DialogueModel(keras.Model):
+    """What all models share: hearing, the gate, the acoustic code and the bookkeeping of time.
+
+    A subclass makes three layers in its constructor and calls `build()`:
+        dialogue: `zoo.dialogue_tier.DialogueTier` around the model's own encoder.
+        acoustic: predicts the next acoustic code (`zoo.acoustic.AcousticTier`).
+        sound: `initial_state(batch)`, `predict(...)`, `prime(...)`, `generate(...)` at the sample rate.
+    """
+
+    def __init__(self, config: DialogueConfig, **kwargs):
+        super().__init__(**kwargs)
+        self.config = config
+
+    def initial_state(self, batch, role=1, voice=0) -> dict:
+        """State before the first frame; `role` (0 giver, 1 follower) and `voice` are numbers or [batch] int32."""
+        config = self.config
+        batch = tf.convert_to_tensor(batch)
+
+        def full(value):
+            return tf.broadcast_to(tf.cast(value, tf.int32), [batch])
+
+        state = {
+            "time": tf.zeros([], tf.int32),
+            "role": full(role),
+            "voice": full(voice),
+            "own_past": tf.zeros([batch, config.hop]),
+            "partner_past": tf.zeros([batch, config.hop]),
+            "gate": tf.zeros([batch]),
+            "own_age": full(1),
+            "quiet": full(hearing.LONG_AGO_FRAMES),
+            "spurt": full(hearing.LONG_AGO_FRAMES),
+            "mel": tf.tile(self.dialogue.mel_mean[None], [batch, 1]),
+            "code": full(config.codes),
+            "dialogue": self.dialogue.encoder.initial_state(batch),
+            "acoustic": self.acoustic.initial_state(batch),
+            "sound": self.sound.initial_state(batch),
+        }
+        return state
+
+    def observe(self, own_audio, gate, partner_audio, state) -> tuple[dict, dict]:
+        """Takes in frames of both channels, teacher-forced.
+
+        Args:
+            own_audio, partner_audio: float32 [batch, frames * hop].
+            gate: float32 [batch, frames], 1 where the own speaker speaks.
+
+        Returns:
+            Predictions: "toggle" logits [batch, frames], "context", "condition", "code" [batch, frames] (true),
+            "code_logits" [batch, frames, codes]; and the state after the last frame.
+        """
+        past = {key: state[key] for key in ("gate", "own_age", "quiet", "spurt", "mel", "code")}
+        now = self._frames(own_audio, gate, partner_audio, state)
+        before = {key: tf.concat([past[key][:, None], now[key][:, :-1]], axis=1) for key in now}
+        context, toggle, dialogue = self._decide(before, state["role"], state["dialogue"])
+        code_logits, acoustic = self.acoustic(
+            before["code"], gate, now["own_age"], context, state["voice"], state["acoustic"]
+        )
+        condition = self.acoustic.condition(now["code"], before["code"], now["own_age"], context, state["voice"])
+        hop = self.config.hop
+        shifted = tf.concat([state["own_past"], own_audio], axis=1)
+        after = {
+            **state,
+            **{key: now[key][:, -1] for key in now},
+            "time": state["time"] + tf.shape(gate)[1],
+            "own_past": shifted[:, -hop:],
+            "partner_past": partner_audio[:, -hop:],
+            "dialogue": dialogue,
+            "acoustic": acoustic,
+            "sound": self.sound.prime(shifted, gate, condition, state["sound"]),
+        }
+        predictions = {
+            "toggle": toggle,
+            "context": context,
+            "condition": condition,
+            "code": now["code"],
+            "code_logits": code_logits,
+            "gate_before": before["gate"],
+        }
+        return predictions, after
+
+    def speak(self, state, seed, temperature=1.0) -> tuple[tf.Tensor, tf.Tensor, dict]:
+        """The own frame [batch, hop] and gate [batch] of this moment, from the past alone, and the state."""
+        gate, code, condition, state = self.decide(state, seed)
+        frame, sound = self.sound.generate(
+            state["own_past"], gate, condition, state["sound"], self.uniforms(state, seed), temperature
+        )
+        return frame, gate, {**state, "own_past": frame, "sound": sound}
+
+    def decide(self, state, seed) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, dict]:
+        """All of `speak` but the sound: gate [batch], code [batch], condition [batch, n], state.
+
+        The gate is sampled at the rate that was learned, with no temperature: any other distorts the timing.
+        """
+        batch = tf.shape(state["gate"])[0]
+        uniform = tf.random.stateless_uniform([batch, 2], _seed(seed, state["time"], 0))
+        before = {key: state[key][:, None] for key in ("gate", "own_age", "quiet", "spurt", "mel", "code")}
+        context, toggle, dialogue = self._decide(before, state["role"], state["dialogue"])
+        toggled = uniform[:, 0] < tf.sigmoid(toggle[:, 0])
+        gate = tf.where(toggled, 1.0 - state["gate"], state["gate"])
+        age = tf.where(toggled, 1, state["own_age"] + 1)
+        logits, acoustic = self.acoustic(
+            before["code"], gate[:, None], age[:, None], context, state["voice"], state["acoustic"]
+        )
+        code = tf.where(gate > 0, sample_categorical(logits[:, 0], uniform[:, 1]), self.config.codes)
+        condition = self.acoustic.condition(code[:, None], before["code"], age[:, None], context, state["voice"])
+        state = {**state, "gate": gate, "own_age": age, "code": code, "dialogue": dialogue, "acoustic": acoustic}
+        return gate, code, condition[:, 0], state
+
+    def uniforms(self, state, seed) -> tf.Tensor:
+        """The random numbers in [0, 1) of this frame's samples, [batch, hop]."""
+        return tf.random.stateless_uniform([tf.shape(state["gate"])[0], self.config.hop], _seed(seed, state["time"], 1))
+
+    def listen(self, partner_frame, state) -> dict:
+        """Takes in the partner's frame [batch, hop] of the moment that `speak` has just filled."""
+        heard = self._hear(partner_frame, state)
+        return {
+            **state,
+            **{key: heard[key][:, -1] for key in heard},
+            "partner_past": partner_frame,
+            "time": state["time"] + 1,
+        }
+
+    def step(self, partner_frame, state, seed, temperature=1.0):
+        """One 20 ms frame of dialogue: [batch, hop] in, ([batch, hop], gate [batch], state) out."""
+        frame, gate, state = self.speak(state, seed, temperature)
+        return frame, gate, self.listen(partner_frame, state)
+
+    def generate(self, partner, n_frames, state, seed, temperature=1.0):
+        """A loop over `step`: partner [batch, n_frames * hop] -> audio of that shape, gate [batch, n_frames], state."""
+        hop = self.config.hop
+        batch = state["gate"].shape[0] or tf.shape(partner)[0]
+        partner = tf.reshape(partner, [batch, n_frames, hop])
+
+        def body(t, frames, gates, state):
+            frame, gate, state = self.step(partner[:, t], state, seed, temperature)
+            return t + 1, frames.write(t, frame), gates.write(t, gate), state
+
+        frames = tf.TensorArray(tf.float32, n_frames)
+        gates = tf.TensorArray(tf.float32, n_frames)
+        _, frames, gates, state = tf.while_loop(
+            lambda t, *_: t < n_frames, body, [tf.constant(0), frames, gates, state], parallel_iterations=1
+        )
+        audio = tf.reshape(tf.transpose(frames.stack(), [1, 0, 2]), [batch, n_frames * hop])
+        return audio, tf.transpose(gates.stack()), state
+
+    def _decide(self, before, role, state):
+        own = hearing.cell(before["gate"], before["own_age"])
+        partner = hearing.partner_cell(before["quiet"], before["spurt"])
+        features = self.dialogue.features(before["mel"], own, partner, before["own_age"], before["quiet"], role)
+        return self.dialogue(features, own, partner, role, state)
+
+    def _hear(self, partner_audio, state):
+        rate = self.config.sample_rate
+        speech = hearing.level_db(partner_audio, rate) > self.dialogue.speech_db
+        quiet, spurt = hearing.partner_ages(speech, state["quiet"], state["spurt"])
+        mel = hearing.log_mel(partner_audio, state["partner_past"], rate, self.config.mel_bands)
+        return {"quiet": quiet, "spurt": spurt, "mel": mel}
+
+    def _frames(self, own_audio, gate, partner_audio, state):
+        own_mel = hearing.log_mel(own_audio, state["own_past"], self.config.sample_rate, self.config.mel_bands)
+        return {
+            **self._hear(partner_audio, state),
+            "gate": gate,
+            "own_age": hearing.own_ages(gate, state["gate"], state["own_age"]),
+            "code": tf.where(gate > 0, self.acoustic.encode(own_mel), self.config.codes),
+        }
+
+
+def _seed(seed, time, stream: int) -> tf.Tensor:
+    return tf.stack([tf.cast(seed, tf.int32), 4 * time + stream])

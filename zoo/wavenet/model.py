@@ -1,0 +1,92 @@
+"""WaveNet (van den Oord et al. 2016) in dialogue.
+
+The dialogue tier is a context stack (section 2.6) over both speakers at 50 Hz with more than 20 s of receptive field.
+The sound tier is the paper's dilated gated stack on the mu-law codes of the own channel, one softmax over 256 levels
+a sample, conditioned on the acoustic code, the voice and the context. The paper gives no layer counts or widths;
+those of the presets are ours.
+"""
+
+import dataclasses
+
+import tensorflow as tf
+
+from zoo import registry
+from zoo.acoustic import AcousticTier
+from zoo.agent import DialogueConfig, DialogueModel
+from zoo.dialogue_tier import DialogueTier
+from zoo.layers import GatedStack
+from zoo.wavenet.sound import SoundTier
+
+_OCTAVE = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+@dataclasses.dataclass(frozen=True)
+class WaveNetConfig(DialogueConfig):
+    """Sizes of a WaveNet.
+
+    Attributes:
+        channels, skip_channels, head_channels: of the sound tier.
+        dilations: of the sound tier, in samples, one a layer, kernel size 2.
+        condition_channels: width of what conditions the sound.
+        context_channels, context_dilations: of the context stack, in frames, kernel size 3.
+        acoustic_channels, acoustic_dilations: of the stack that predicts the acoustic code, kernel size 2.
+    """
+
+    channels: int = 32
+    skip_channels: int = 64
+    head_channels: int = 64
+    dilations: tuple[int, ...] = 2 * _OCTAVE
+    condition_channels: int = 48
+    context_channels: int = 48
+    context_dilations: tuple[int, ...] = (*_OCTAVE, 256)
+    acoustic_channels: int = 64
+    acoustic_dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+
+
+PRESETS = {"tiny": WaveNetConfig()}
+
+
+@registry.register("wavenet", PRESETS)
+class WaveNet(DialogueModel):
+    """A WaveNet with a gate.
+
+    Args:
+        config: `WaveNetConfig`.
+
+    Example:
+        model = WaveNet(PRESETS["tiny"])
+        state = model.initial_state(1)
+        own_frame, gate, state = model.step(tf.zeros([1, model.config.hop]), state, seed=0)
+    """
+
+    def __init__(self, config: WaveNetConfig, **kwargs):
+        super().__init__(config, **kwargs)
+        channels = config.context_channels
+        encoder = GatedStack(channels, channels, 3, config.context_dilations, name="context_stack")
+        self.dialogue = DialogueTier(encoder, config.mel_bands, channels, name="dialogue")
+        self.acoustic = AcousticTier(
+            config.codes,
+            config.mel_bands,
+            config.voices,
+            config.acoustic_channels,
+            config.acoustic_dilations,
+            config.condition_channels,
+            name="acoustic",
+        )
+        self.sound = SoundTier(
+            config.hop,
+            config.channels,
+            config.skip_channels,
+            config.head_channels,
+            config.dilations,
+            config.condition_channels,
+            name="sound",
+        )
+        self.dialogue.build()
+        self.acoustic.build(channels)
+        self.sound.build()
+        self.built = True
+
+    def call(self, own_audio, gate, partner_audio):
+        """Teacher-forced predictions from the start of a dialogue (see `observe`)."""
+        return self.observe(own_audio, gate, partner_audio, self.initial_state(tf.shape(gate)[0]))[0]

@@ -1,0 +1,144 @@
+"""WaveNet's sound tier: 256 mu-law levels a sample, from the samples before and the conditioning of the frame.
+
+Where the gate is shut the tier does not run: the frame is room tone, and every layer reads zeros there. Training masks
+the same way, so that what is skipped at generation is also what was never learned from.
+"""
+
+import keras
+import tensorflow as tf
+
+from zoo.layers import LEVELS, GatedStack, mu_law_decode, mu_law_encode, sample_categorical
+
+
+class SoundTier(keras.layers.Layer):
+    """Dilated gated stack with kernel size 2 (van den Oord et al. 2016, sections 2.1 to 2.5).
+
+    Args:
+        hop: int. Samples a frame.
+        channels, skip_channels, head_channels: int. Widths.
+        dilations: ints. In samples, one a layer.
+        condition_channels: int. Width of the conditioning.
+    """
+
+    def __init__(self, hop, channels, skip_channels, head_channels, dilations, condition_channels, **kwargs):
+        super().__init__(**kwargs)
+        self.hop = hop
+        self.condition_channels = condition_channels
+        self.stack = GatedStack(channels, skip_channels, 2, dilations, name="stack")
+        # An embedding of a level is the paper's one-hot input and first convolution in one; two taps.
+        self.now = keras.layers.Embedding(LEVELS, channels, name="now")
+        self.before = keras.layers.Embedding(LEVELS, channels, name="before")
+        self.per_layer = keras.layers.Dense(2 * channels * len(dilations), name="per_layer")
+        self.hidden = keras.layers.Dense(head_channels, activation="relu", name="hidden")
+        self.logits = keras.layers.Dense(LEVELS, name="logits")
+
+    def build(self, input_shape=None):
+        self.room_level = self.add_weight(
+            shape=(), initializer=keras.initializers.Constant(5e-4), trainable=False, name="room_level"
+        )
+        channels = self.stack.channels
+        self.now.build()
+        self.before.build()
+        self.stack.build((None, None, channels))
+        self.per_layer.build((None, None, self.condition_channels))
+        self.hidden.build((None, None, self.stack.width))
+        self.logits.build((None, None, self.hidden.units))
+
+    @property
+    def receptive_samples(self) -> int:
+        return self.stack.receptive_steps + 1
+
+    def initial_state(self, batch):
+        return self.stack.initial_state(batch)
+
+    def predict(self, audio, gate, condition, state):
+        """Teacher-forced logits.
+
+        Args:
+            audio: float32 [batch, hop + frames * hop]; a frame of the past, then the frames to predict.
+            gate: float32 [batch, frames].
+            condition: float32 [batch, frames, condition_channels].
+            state: histories at the first predicted frame.
+
+        Returns:
+            Logits [batch, frames * hop, 256], state.
+        """
+        levels = mu_law_encode(audio)
+        x = self.now(levels[:, self.hop - 1 : -1]) + self.before(levels[:, self.hop - 2 : -2])
+        skips, state = self.stack(x, state, self._layer_conditions(condition), running=gate)
+        return self._head(skips), state
+
+    def prime(self, audio, gate, condition, state):
+        """The state after the frames of `audio`; only the last receptive field of them is run."""
+        frames = tf.minimum(tf.shape(gate)[1], -(-self.receptive_samples // self.hop))
+        tail = audio[:, -(frames + 1) * self.hop :]
+        return self.predict(tail, gate[:, -frames:], condition[:, -frames:], state)[1]
+
+    def generate(self, past, gate, condition, state, uniforms, temperature):
+        """One frame, sample by sample.
+
+        Args:
+            past: float32 [batch, hop], the own frame before.
+            gate: float32 [batch]; rows where it is 0 are room tone.
+            condition: float32 [batch, condition_channels].
+            uniforms: float32 [batch, hop] in [0, 1), what decides each sample.
+            temperature: of the sound.
+
+        Returns:
+            float32 [batch, hop], state.
+        """
+        frame, state = tf.cond(
+            tf.reduce_any(gate > 0),
+            lambda: self._sample_frame(past, gate, condition, state, uniforms, tf.cast(temperature, tf.float32)),
+            lambda: (tf.zeros_like(past), self._silent(state)),
+        )
+        return tf.where(gate[:, None] > 0, frame, self.room_tone(uniforms)), state
+
+    def room_tone(self, uniforms):
+        """Uniform noise at the level of the training corpus's silence, from the frame's random numbers."""
+        return (uniforms - 0.5) * (12.0**0.5) * self.room_level
+
+    def _silent(self, state):
+        """Histories after a frame in which no layer read anything but zeros."""
+        return [tf.pad(h, [[0, 0], [0, self.hop], [0, 0]])[:, self.hop :] for h in state]
+
+    @tf.function(jit_compile=True)
+    def _sample_frame(self, past, gate, condition, state, uniforms, temperature):
+        layers = self.stack.stack
+        conditions = [c[:, 0] for c in self._layer_conditions(condition[:, None])]
+        buffers = [self._buffer(history) for history in state]
+        levels = mu_law_encode(past[:, -2:])
+        open_rows = gate[:, None]
+
+        def body(i, now, before, samples, buffers):
+            x = self.now(now) + self.before(before)
+            skips, written = 0.0, []
+            for layer, buffer, pre in zip(layers, buffers, conditions, strict=True):
+                x = x * open_rows
+                buffer = buffer.write(layer.history_steps + i, x)
+                taps = tf.concat([buffer.read(i), x], axis=-1)
+                pre = pre + tf.matmul(taps, layer.conv.kernel) + layer.conv.bias
+                n = layer.channels
+                y = layer.out(tf.tanh(pre[:, :n]) * tf.sigmoid(pre[:, n:]))
+                x, skips = x + y[:, :n], skips + y[:, n:]
+                written.append(buffer)
+            level = sample_categorical(self._head(skips) / temperature, uniforms[:, i])
+            return i + 1, level, now, samples.write(i, level), written
+
+        samples = tf.TensorArray(tf.int32, self.hop, element_shape=past[:, 0].shape)
+        _, _, _, samples, buffers = tf.while_loop(
+            lambda i, *_: i < self.hop, body, [tf.constant(0), levels[:, 1], levels[:, 0], samples, buffers]
+        )
+        after = [tf.transpose(b.stack()[self.hop :], [1, 0, 2]) for b in buffers]
+        return mu_law_decode(tf.transpose(samples.stack())), after
+
+    def _buffer(self, history):
+        """The past of a layer with room for a frame, indexed by time."""
+        rows = tf.transpose(tf.pad(history, [[0, 0], [0, self.hop], [0, 0]]), [1, 0, 2])
+        return tf.TensorArray(tf.float32, rows.shape[0], clear_after_read=False).unstack(rows)
+
+    def _layer_conditions(self, condition):
+        return tf.split(self.per_layer(condition), len(self.stack.stack), axis=-1)
+
+    def _head(self, skips):
+        return self.logits(self.hidden(tf.nn.relu(skips)))
