@@ -94,3 +94,13 @@ def dialogue_chunks(
         own = by_name[span.dialogue].channel_of(role)
         chunks.append(cut_chunk(span, ipus[span.dialogue][own], ipus[span.dialogue][1 - own]))
     return chunks
+
+
+def whole_dialogues(dialogues: Sequence[dialogue_lib.Dialogue], role: str) -> list[Chunk]:
+    """Each real dialogue from end to end as one chunk, as `role` lived it, by its annotated speech."""
+    wholes = []
+    for dialogue in dialogues:
+        own = dialogue.channel_of(role)
+        ipus = dialogue.ipus(own), dialogue.ipus(1 - own)
+        wholes.append(Chunk(dialogue.name, 0, 0.0, dialogue.duration_seconds, *ipus))
+    return wholes

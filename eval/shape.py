@@ -94,9 +94,7 @@ def distance(sample: Sample, reference: Sample) -> dict[str, float]:
     result = {f"w1_{kind}": _wasserstein(kind, sample, reference) for kind in _KINDS}
     ftos, reference_ftos = sample.durations["fto"], reference.durations["fto"]
     present = len(ftos) and len(reference_ftos)
-    result["js_fto"] = (
-        distances.jensen_shannon(ftos, reference_ftos, FTO_BIN_EDGES_SECONDS) if present else 1.0
-    )
+    result["js_fto"] = distances.jensen_shannon(ftos, reference_ftos, FTO_BIN_EDGES_SECONDS) if present else 1.0
     counts, reference_counts = sample.counts(), reference.counts()
     for kind in counts:
         result[f"rate_{kind}"] = distances.log_rate_ratio(
@@ -109,8 +107,10 @@ def distance(sample: Sample, reference: Sample) -> dict[str, float]:
 
 def shape_score(distance_by_name: Mapping[str, float], floors: Mapping[str, float]) -> float:
     """M in (0, 1]: 1 where no distance exceeds its floor."""
-    ratios = [min(max(1.0, distance_by_name[name] / floors[name]), LARGEST_RATIO) for name in DISTANCES]
-    return 1.0 / float(np.mean(ratios))
+    found, floor = (np.array([each[name] for name in DISTANCES]) for each in (distance_by_name, floors))
+    beyond = found > floor
+    ratios = np.divide(found, floor, out=np.where(beyond, np.inf, 1.0), where=beyond & (floor > 0))
+    return 1.0 / float(ratios.clip(1.0, LARGEST_RATIO).mean())
 
 
 def _wasserstein(kind: str, sample: Sample, reference: Sample) -> float:
