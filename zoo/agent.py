@@ -40,9 +40,9 @@ class DialogueConfig:
     voices: int = 64
     codes: int = 128
     crop_seconds: float = 30.0
-    batch_size: int = 4
-    window_frames: int = 16
-    windows: int = 2
+    batch_size: int = 2
+    window_frames: int = 24
+    windows: int = 4
     warmup_seconds: float = 2.0
     learning_rate: float = 2e-3
     steps: int = 400

@@ -13,8 +13,7 @@ from datasets import hazard
 from datasets.dialogue import BRIDGE_SECONDS, FRAMES_PER_SECOND
 from zoo.layers import running_max
 
-N_BINS = len(hazard.AGE_EDGES_SECONDS) + 1
-N_CELLS = 2 * N_BINS
+N_CELLS = 2 * hazard.N_AGES
 LONG_AGO_FRAMES = 100 * FRAMES_PER_SECOND
 _BRIDGE_FRAMES = round(BRIDGE_SECONDS * FRAMES_PER_SECOND)
 _LOWEST_POWER = 1e-8
@@ -90,7 +89,7 @@ def cell(state: tf.Tensor, age_frames: tf.Tensor) -> tf.Tensor:
     """Index of (state, age bin) in [0, N_CELLS)."""
     edges = tf.constant(np.asarray(hazard.AGE_EDGES_SECONDS) * FRAMES_PER_SECOND, tf.float32)
     age_bin = tf.reduce_sum(tf.cast(tf.cast(age_frames, tf.float32)[..., None] >= edges, tf.int32), axis=-1)
-    return tf.cast(state, tf.int32) * N_BINS + age_bin
+    return tf.cast(state, tf.int32) * hazard.N_AGES + age_bin
 
 
 def partner_cell(quiet: tf.Tensor, spurt: tf.Tensor) -> tf.Tensor:

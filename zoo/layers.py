@@ -82,7 +82,7 @@ class GatedResidual(keras.layers.Layer):
         self.out.build((None, None, self.channels))
 
     def call(self, x, history, condition=None):
-        """condition [batch, frames, 2 * channels], held over time / frames steps, or None -> residual, skip, history."""
+        """condition: [batch, frames, 2 * channels], held over time / frames steps, or None -> x, skip, history."""
         pre, history = self.conv(x, history)
         if condition is not None:
             pre = add_held(pre, condition)
@@ -157,11 +157,11 @@ def _by_frame(x: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
 
 
 def running_max(x: tf.Tensor) -> tf.Tensor:
-    """Largest value so far along axis 1 of [batch, time], in log2(time) passes."""
-    steps = tf.shape(x)[1]
-
-    def widen(highest, shift):
-        past = tf.pad(highest[:, : steps - shift], [[0, 0], [shift, 0]], constant_values=x.dtype.min)
-        return tf.ensure_shape(tf.maximum(highest, past), x.shape), shift * 2
-
-    return tf.while_loop(lambda _, shift: shift < steps, widen, [x, tf.constant(1)])[0]
+    """Largest value so far along axis 1 of [batch, time]; in log2(time) passes where the time is known."""
+    if x.shape[1] is None:
+        return tf.transpose(tf.scan(tf.maximum, tf.transpose(x)))
+    shift = 1
+    while shift < x.shape[1]:
+        past = tf.pad(x[:, :-shift], [[0, 0], [shift, 0]], constant_values=x.dtype.min)
+        x, shift = tf.maximum(x, past), 2 * shift
+    return x

@@ -17,7 +17,7 @@ from zoo.dialogue_tier import DialogueTier
 from zoo.layers import GatedStack
 from zoo.wavenet.sound import SoundTier
 
-_OCTAVE = (1, 2, 4, 8, 16, 32, 64, 128)
+_OCTAVES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,11 +35,11 @@ class WaveNetConfig(DialogueConfig):
     channels: int = 32
     skip_channels: int = 64
     head_channels: int = 64
-    dilations: tuple[int, ...] = 2 * _OCTAVE
+    dilations: tuple[int, ...] = (*_OCTAVES, 256)
     condition_channels: int = 48
     context_channels: int = 48
-    context_dilations: tuple[int, ...] = (*_OCTAVE, 256)
-    acoustic_channels: int = 64
+    context_dilations: tuple[int, ...] = (*_OCTAVES, 256)
+    acoustic_channels: int = 48
     acoustic_dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
 
 

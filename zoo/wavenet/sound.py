@@ -48,6 +48,11 @@ class SoundTier(keras.layers.Layer):
     def receptive_samples(self) -> int:
         return self.stack.receptive_steps + 1
 
+    @property
+    def lead_frames(self) -> int:
+        """Whole frames that hold a receptive field."""
+        return -(-self.receptive_samples // self.hop)
+
     def initial_state(self, batch):
         return self.stack.initial_state(batch)
 
@@ -70,7 +75,7 @@ class SoundTier(keras.layers.Layer):
 
     def prime(self, audio, gate, condition, state):
         """The state after the frames of `audio`; only the last receptive field of them is run."""
-        frames = tf.minimum(tf.shape(gate)[1], -(-self.receptive_samples // self.hop))
+        frames = tf.minimum(tf.shape(gate)[1], self.lead_frames)
         tail = audio[:, -(frames + 1) * self.hop :]
         return self.predict(tail, gate[:, -frames:], condition[:, -frames:], state)[1]
 

@@ -1,0 +1,126 @@
+"""What training minimises, and the same quantities as held-out figures.
+
+    toggle      bits per second of the own gate, plain likelihood: class weights would bend the rates
+    projection  bits per frame of the two seconds to come, auxiliary
+    code        bits per frame of the acoustic code, where the gate is open
+    sound       bits per sample where the gate is open
+"""
+
+import math
+
+import tensorflow as tf
+
+from datasets.dialogue import FRAMES_PER_SECOND
+from zoo.dialogue_tier import projection_labels
+from zoo.layers import mu_law_encode
+
+_WEIGHTS = {"toggle": 0.2, "projection": 0.02, "code": 0.2, "sound": 1.0}
+
+
+def by_speaker(batch: dict) -> dict:
+    """Each crop twice, once from each speaker's side.
+
+    Args:
+        batch: of `datasets.pipeline.crops`: audio [n, 2, samples], activity [n, 2, frames], mask [n, frames],
+            role and voice [n, 2].
+
+    Returns:
+        own_audio, partner_audio [2 n, samples]; gate, partner_gate, mask [2 n, frames]; role, voice [2 n].
+    """
+
+    def both(value):
+        return tf.concat([value[:, 0], value[:, 1]], axis=0), tf.concat([value[:, 1], value[:, 0]], axis=0)
+
+    own_audio, partner_audio = both(batch["audio"])
+    gate, partner_gate = both(batch["activity"])
+    return {
+        "own_audio": own_audio,
+        "partner_audio": partner_audio,
+        "gate": gate,
+        "partner_gate": partner_gate,
+        "mask": tf.concat([batch["mask"], batch["mask"]], axis=0),
+        "role": both(batch["role"])[0],
+        "voice": both(batch["voice"])[0],
+    }
+
+
+def sums(model, batch: dict, seed: tf.Tensor) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+    """For each term (sum of bits, number of frames or samples); sums of several batches add up.
+
+    Args:
+        model: a `zoo.agent.DialogueModel`.
+        batch: of `datasets.pipeline.crops`.
+        seed: int32 [2], of where the windows of sound are cut.
+    """
+    example = by_speaker(batch)
+    gate = example["gate"]
+    state = model.initial_state(tf.shape(gate)[0], example["role"], example["voice"])
+    state = {**state, "gate": gate[:, 0]}
+    predicted, _ = model.observe(example["own_audio"], gate, example["partner_audio"], state)
+    warm = tf.range(tf.shape(gate)[1]) >= round(model.config.warmup_seconds * FRAMES_PER_SECOND)
+    scored = example["mask"] * tf.cast(warm, tf.float32)
+    toggled = tf.cast(tf.not_equal(gate, predicted["gate_before"]), tf.float32)
+    toggle = tf.nn.sigmoid_cross_entropy_with_logits(toggled, predicted["toggle"])
+    labels, known = projection_labels(gate, example["partner_gate"])
+    projection = tf.nn.sparse_softmax_cross_entropy_with_logits(
+        labels, model.dialogue.projection(predicted["context"])
+    )
+    code_target = tf.minimum(predicted["code"], model.config.codes - 1)
+    code = tf.nn.sparse_softmax_cross_entropy_with_logits(code_target, predicted["code_logits"])
+    return {
+        "toggle": _weighted(toggle, scored),
+        "expected_toggles": (tf.reduce_sum(tf.sigmoid(predicted["toggle"]) * scored), tf.reduce_sum(scored)),
+        "toggles": (tf.reduce_sum(toggled * scored), tf.reduce_sum(scored)),
+        "projection": _weighted(projection, scored * known),
+        "code": _weighted(code, scored * gate),
+        "sound": _sound(model, example["own_audio"], gate, predicted["condition"], scored, seed),
+    }
+
+
+def loss(terms: dict[str, tuple[tf.Tensor, tf.Tensor]]) -> tf.Tensor:
+    """One number to descend on, in weighted bits."""
+    weights = {**_WEIGHTS, "toggle": _WEIGHTS["toggle"] * FRAMES_PER_SECOND}
+    return tf.add_n([weight * terms[name][0] / (terms[name][1] + 1.0) for name, weight in weights.items()])
+
+
+def figures(terms: dict[str, tuple[float, float]], hop: int) -> dict[str, float]:
+    """Readable figures of summed terms.
+
+    `sound_bits_per_sample` includes the code's share: sound is predicted given its code, and the code is predicted
+    too, so their sum bounds the bits of the samples alone.
+    """
+    mean = {name: float(total) / max(float(count), 1.0) for name, (total, count) in terms.items()}
+    return {
+        "timing_bits_per_second": mean["toggle"] * FRAMES_PER_SECOND,
+        "sound_bits_per_sample": mean["sound"] + mean["code"] / hop,
+        "code_bits_per_frame": mean["code"],
+        "projection_bits_per_frame": mean["projection"],
+        "toggles_expected_over_observed": mean["expected_toggles"] / max(mean["toggles"], 1e-9),
+    }
+
+
+def _sound(model, own_audio, gate, condition, scored, seed):
+    """Bits of windows drawn where there is speech; a lead-in of one receptive field is heard but not scored."""
+    config, n = model.config, tf.shape(gate)[0]
+    lead, window = model.sound.lead_frames, model.config.window_frames
+    speech = tf.pad(tf.cumsum(gate * scored, axis=1), [[0, 0], [1, 0]])
+    share = speech[:, window:] - speech[:, :-window]
+    start = tf.random.stateless_categorical(tf.math.log(share + 1e-3), config.windows, seed, tf.int32)
+
+    def cut(frames, extra=0):
+        index = start[..., None] + tf.range(window + extra)
+        return tf.reshape(tf.gather(frames, index, batch_dims=1), [-1, window + extra, *frames.shape[2:]])
+
+    frames = tf.reshape(tf.pad(own_audio, [[0, 0], [config.hop, 0]]), [n, -1, config.hop])
+    audio = tf.reshape(cut(frames, extra=1), [n * config.windows, (window + 1) * config.hop])
+    open_frames = cut(gate)
+    logits, _ = model.sound.predict(
+        audio, open_frames, cut(condition), model.sound.initial_state(n * config.windows)
+    )
+    counted = open_frames * cut(scored) * tf.cast(tf.range(window) >= lead, tf.float32)
+    bits = tf.nn.sparse_softmax_cross_entropy_with_logits(mu_law_encode(audio[:, config.hop :]), logits)
+    return _weighted(bits, tf.repeat(counted, config.hop, axis=1))
+
+
+def _weighted(nats: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return tf.reduce_sum(nats * weight) / math.log(2.0), tf.reduce_sum(weight)
