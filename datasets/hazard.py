@@ -219,8 +219,8 @@ def _cells(activity: np.ndarray) -> np.ndarray:
 
 def _sample(hazard: np.ndarray, partner: np.ndarray, rng: np.random.Generator, prompt: np.ndarray | None) -> np.ndarray:
     partner = np.asarray(partner, bool)
-    own = [False] if prompt is None else np.asarray(prompt, bool).tolist()[: len(partner)]
-    age = int(age_frames(np.array(own))[-1])
+    own = [False] if prompt is None or not len(prompt) else np.asarray(prompt, bool).tolist()[: len(partner)]
+    age = min(int(age_frames(np.array(own))[-1]), _OLDEST_FRAMES)
     state = own[-1]
     # Plain lists: a numpy scalar per frame would cost ten times as much.
     hazards, bins = hazard.tolist(), _BIN_OF_FRAMES.tolist()

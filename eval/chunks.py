@@ -66,12 +66,13 @@ def chunk_list(
     With a prompt, every chunk is preceded by its own `prompt_seconds`: chunks of 60 s with prompts of 30 s start at 30,
     120, 210, ... s.
     """
-    step = prompt_seconds + chunk_seconds
-    return [
-        Span(dialogue.name, index, index * step + prompt_seconds, chunk_seconds, prompt_seconds)
-        for dialogue in dialogues
-        for index in range(int(dialogue.duration_seconds / step + 1e-9))
-    ]
+    lengths = [(dialogue.name, dialogue.duration_seconds) for dialogue in dialogues]
+    return _spans(lengths, prompt_seconds, chunk_seconds)
+
+
+def spans_of(wholes: Sequence[Chunk], prompt_seconds: float = 0.0, chunk_seconds: float = CHUNK_SECONDS) -> list[Span]:
+    """`chunk_list` of dialogues that are given as whole chunks."""
+    return _spans([(whole.dialogue, whole.seconds) for whole in wholes], prompt_seconds, chunk_seconds)
 
 
 def cut_chunk(span: Span, own_ipus: np.ndarray, partner_ipus: np.ndarray) -> Chunk:
@@ -104,3 +105,12 @@ def whole_dialogues(dialogues: Sequence[dialogue_lib.Dialogue], role: str) -> li
         ipus = dialogue.ipus(own), dialogue.ipus(1 - own)
         wholes.append(Chunk(dialogue.name, 0, 0.0, dialogue.duration_seconds, *ipus))
     return wholes
+
+
+def _spans(lengths: Sequence[tuple[str, float]], prompt_seconds: float, chunk_seconds: float) -> list[Span]:
+    step = prompt_seconds + chunk_seconds
+    return [
+        Span(name, index, index * step + prompt_seconds, chunk_seconds, prompt_seconds)
+        for name, seconds in lengths
+        for index in range(int(seconds / step + 1e-9))
+    ]

@@ -10,6 +10,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from datasets import hazard
+from datasets.dialogue import Dialogue
 from datasets.errors import InputError
 from eval.chunks import Chunk
 
@@ -30,6 +31,11 @@ def dllr_per_chunk(tables: hazard.Tables, chunks: Sequence[Chunk], rng: np.rando
     shifts = [int(rng.uniform(*SHIFTED_SHARE) * each.shape[1]) for each in frames]
     rolled = [np.stack([own, np.roll(partner, n)]) for (own, partner), n in zip(frames, shifts, strict=True)]
     return _llr(tables, frames) - _llr(tables, rolled)
+
+
+def groups_of(dialogues: Sequence[Dialogue]) -> list[Hashable]:
+    """What leaving one out leaves out: the quad of speakers where the corpus knows it, else the dialogue."""
+    return [dialogue.info.get("quad", dialogue.name) for dialogue in dialogues]
 
 
 def leave_one_out_llr(wholes: Sequence[Chunk], groups: Sequence[Hashable]) -> float:
@@ -90,8 +96,7 @@ def selectivity(real: Sequence[Chunk], scored: Sequence[Chunk]) -> Selectivity:
     for human, agent in zip(real, scored, strict=True):
         if (human.dialogue, human.start_seconds) != (agent.dialogue, agent.start_seconds):
             raise InputError(f"{agent.dialogue} at {agent.start_seconds:g} s is not the stretch it is compared with")
-        ends = human.partner_ipus[:, 1]
-        resumes = np.append(human.partner_ipus[1:, 0], human.seconds)[: len(ends)]
+        ends, resumes = human.partner_ipus[:-1, 1], human.partner_ipus[1:, 0]
         kept = (resumes - ends >= LEAST_SILENCE_SECONDS) & ~_speaking(human.own_ipus, ends)
         kept &= ~_speaking(agent.own_ipus, ends)
         ends, resumes = ends[kept], resumes[kept]

@@ -1,13 +1,15 @@
 """The evaluation protocol: turn-timing realism, TTR = C x M, of one role beside its references.
 
-    reference = Reference(dialogue_chunks(held_out, "follower"), tables["follower"], "follower", llr_human=0.108)
+    humans, train = whole_dialogues(held_out, "follower"), whole_dialogues(train_dialogues, "follower")
+    reference = make_reference(humans, train, coordination.groups_of(train_dialogues), "follower")
     scores = score(reference, system_chunks, np.random.default_rng(0))
+    beside = reference_rows(reference, humans, train)
 
 A draw is ten 60 s chunks from ten different dialogues; everything is measured on a draw and averaged over many, because
 distances between samples shrink with their size. Never pool more into one draw.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,11 +17,12 @@ import numpy as np
 from datasets import hazard
 from datasets.errors import InputError
 from eval import coordination, rows, shape
-from eval.chunks import Chunk, Span, cut_chunk
+from eval.chunks import CHUNK_SECONDS, Chunk, Span, cut_chunk, spans_of
 
 VERSION = 1
 DRAW_CHUNKS = 10
 DRAWS = 100
+RENDERINGS = 4
 FLOOR_DRAWS = 2000
 FLOOR_PERCENTILE = 95
 INTERVAL_PERCENTILES = (2.5, 97.5)
@@ -34,6 +37,7 @@ class Reference:
         role: such as "follower".
         llr_human: bits per second that count as C = 1.
         detector: which activity the chunks are of; never compare numbers of different ones.
+        prompt_seconds: of both real channels, which a system heard before each chunk.
         draw_chunks: chunks of a draw.
         floors: the 95th percentile of each distance between a draw of humans and all other human chunks.
         events: the events of the chunks.
@@ -48,6 +52,7 @@ class Reference:
         *,
         llr_human: float | None = None,
         detector: str = "annotations",
+        prompt_seconds: float = 0.0,
         draw_chunks: int = DRAW_CHUNKS,
         floor_draws: int = FLOOR_DRAWS,
         seed: int = 0,
@@ -55,7 +60,7 @@ class Reference:
         """See the class.
 
         Args:
-            chunks, tables, role, detector, draw_chunks: see there.
+            chunks, tables, role, detector, prompt_seconds, draw_chunks: see there.
             llr_human: of train, by leaving one group of speakers out; None takes the mean of `chunks` themselves.
             floor_draws: of humans against humans. 200 of them leave a floor uncertain by 3-10 %.
             seed: of those draws.
@@ -64,6 +69,7 @@ class Reference:
             InputError: without `draw_chunks` chunks from as many dialogues, and one more to compare them with.
         """
         self.chunks, self.tables, self.role, self.detector = list(chunks), tables, role, detector
+        self.prompt_seconds = prompt_seconds
         self.draw_chunks, self.floor_draws, self.seed = draw_chunks, floor_draws, seed
         check_enough(self.chunks, draw_chunks, f"the human {role}")
         if len(self.chunks) == draw_chunks:
@@ -84,7 +90,10 @@ class Reference:
     @property
     def spans(self) -> list[Span]:
         """Where the chunks lie."""
-        return [Span(chunk.dialogue, chunk.index, chunk.start_seconds, chunk.seconds) for chunk in self.chunks]
+        return [
+            Span(chunk.dialogue, chunk.index, chunk.start_seconds, chunk.seconds, self.prompt_seconds)
+            for chunk in self.chunks
+        ]
 
     def real(self, chunks: Sequence[Chunk]) -> list[Chunk] | None:
         """What the human did in the places of `chunks`, or None if one is not of the reference."""
@@ -97,6 +106,7 @@ class Reference:
             "protocol": VERSION,
             "role": self.role,
             "detector": self.detector,
+            "prompt_seconds": self.prompt_seconds,
             "draw_chunks": self.draw_chunks,
             "floor_draws": self.floor_draws,
             "seed": self.seed,
@@ -117,6 +127,32 @@ class Reference:
         return {
             name: float(np.percentile([each[name] for each in found], FLOOR_PERCENTILE)) for name in shape.DISTANCES
         }
+
+
+def make_reference(
+    wholes: Sequence[Chunk],
+    train: Sequence[Chunk],
+    groups: Sequence[Hashable],
+    role: str,
+    *,
+    prompt_seconds: float = 0.0,
+    chunk_seconds: float = CHUNK_SECONDS,
+    **options,
+) -> Reference:
+    """A reference with tables fitted on train dialogues, and human LLR by leaving one group of them out.
+
+    Args:
+        wholes, train: whole held-out and train dialogues as the role lived them, by one and the same detector.
+        groups: of `train`, see `coordination.leave_one_out_llr`.
+        role: such as "follower".
+        prompt_seconds, chunk_seconds: of the chunk list.
+        options: further arguments of `Reference`.
+    """
+    spans, by_name = spans_of(wholes, prompt_seconds, chunk_seconds), {whole.dialogue: whole for whole in wholes}
+    chunks = [cut_chunk(span, by_name[span.dialogue].own_ipus, by_name[span.dialogue].partner_ipus) for span in spans]
+    tables = hazard.fit_tables([whole.activity() for whole in train])
+    llr_human = coordination.leave_one_out_llr(train, groups)
+    return Reference(chunks, tables, role, llr_human=llr_human, prompt_seconds=prompt_seconds, **options)
 
 
 def draw(
@@ -320,16 +356,18 @@ def reference_rows(
         draws: how many are averaged.
 
     Returns:
-        For each name what `score` returns.
+        For each name what `score` returns. What is drawn by chance is drawn four times and pooled.
     """
     unknown = [name for name in names if name not in rows.ROWS]
     if unknown:
         raise InputError(f"no reference row {unknown[0]!r}; the choices are {', '.join(rows.ROWS)}")
-    background, scores = rows.Background(reference.tables, train), {}
+    background, scores = rows.Background(reference.tables, train, reference.spans), {}
     for name in names:
         rng = np.random.default_rng([seed, *name.encode()])
         is_human = name == "human"
-        made = reference.chunks if is_human else row_chunks(reference, wholes, rows.ROWS[name], background, rng)
+        renderings = 1 if name in rows.DETERMINED else RENDERINGS
+        made = [row_chunks(reference, wholes, rows.ROWS[name], background, rng) for _ in range(renderings)]
+        made = reference.chunks if is_human else [chunk for each in made for chunk in each]
         scores[name] = score(reference, made, rng, draws=draws, among_humans=is_human)
     return scores
 

@@ -12,7 +12,7 @@ import numpy as np
 from datasets import dialogue as dialogue_lib
 from datasets import hazard
 from datasets.errors import InputError
-from eval.chunks import Chunk
+from eval.chunks import Chunk, Span
 
 ROTATED_SHARE = (0.2, 0.8)
 JITTER_SECONDS = 0.3
@@ -25,10 +25,12 @@ class Background:
     Attributes:
         tables: the hazard tables of the role.
         train: whole train dialogues of the role; may be empty where no row needs them.
+        spans: the stretches that are scored; where they have prompts, the hazard sampler gets these too.
     """
 
     tables: hazard.Tables
     train: Sequence[Chunk] = ()
+    spans: Sequence[Span] = ()
 
     def some_train_dialogue(self, rng: np.random.Generator) -> Chunk:
         if not self.train:
@@ -54,9 +56,18 @@ def human(whole: Chunk, background: Background, rng: np.random.Generator) -> np.
 
 
 def hazard_sampler(whole: Chunk, background: Background, rng: np.random.Generator) -> np.ndarray:
-    """The joint table, sampled against the real partner."""
-    partner = dialogue_lib.activity(whole.partner_ipus, whole.n_frames)
-    return dialogue_lib.intervals_from_activity(hazard.sample_against(background.tables, partner, rng))
+    """The joint table, sampled against the real partner; from the real prompt on wherever there is one."""
+    real, partner = whole.activity()
+    own = hazard.sample_against(background.tables, partner, rng)
+    for span in background.spans:
+        if span.dialogue == whole.dialogue and span.prompt_seconds > 0:
+            first, begun, end = (
+                dialogue_lib.seconds_to_frames(span.start_seconds + offset)
+                for offset in (-span.prompt_seconds, 0, span.seconds)
+            )
+            prompt = real[first:begun]
+            own[first:end] = hazard.sample_against(background.tables, partner[first:end], rng, prompt)
+    return dialogue_lib.intervals_from_activity(own)
 
 
 def own_hazard(whole: Chunk, background: Background, rng: np.random.Generator) -> np.ndarray:
@@ -122,6 +133,7 @@ def talks_in_silence(whole: Chunk, background: Background, rng: np.random.Genera
     return dialogue_lib.cut(edges[edges[:, 1] > edges[:, 0]], 0, whole.seconds)
 
 
+DETERMINED = ("human", "delayed_200", "delayed_500", "delayed_1000", "silent", "talks_in_silence")
 ROWS: dict[str, Row] = {
     "human": human,
     "hazard": hazard_sampler,
