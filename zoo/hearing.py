@@ -85,6 +85,21 @@ def partner_ages(speech: tf.Tensor, quiet_before: tf.Tensor, spurt_before: tf.Te
     return quiet, frames_since(onset, spurt_before)
 
 
+def bridged_gate(speech: tf.Tensor) -> tf.Tensor:
+    """The speaking gate of a channel that is known whole: silences shorter than the bridge are speech.
+
+    Args:
+        speech: bool [batch, frames].
+
+    Returns:
+        float32 [batch, frames] of 0 and 1.
+    """
+    never = tf.fill([tf.shape(speech)[0]], LONG_AGO_FRAMES)
+    since = frames_since(speech, never)
+    until = frames_since(speech[:, ::-1], never)[:, ::-1]
+    return tf.cast(since + until <= _BRIDGE_FRAMES, tf.float32)
+
+
 def cell(state: tf.Tensor, age_frames: tf.Tensor) -> tf.Tensor:
     """Index of (state, age bin) in [0, N_CELLS)."""
     edges = tf.constant(np.asarray(hazard.AGE_EDGES_SECONDS) * FRAMES_PER_SECOND, tf.float32)

@@ -61,7 +61,8 @@ class CausalConv(keras.layers.Layer):
         padded = tf.concat([history, x], axis=1)
         steps = tf.shape(x)[1]
         taps = [padded[:, k * self.dilation : k * self.dilation + steps] for k in range(self.kernel_size)]
-        return tf.matmul(tf.concat(taps, axis=-1), self.kernel) + self.bias, padded[:, steps:]
+        after = tf.ensure_shape(padded[:, steps:], history.shape)
+        return tf.matmul(tf.concat(taps, axis=-1), self.kernel) + self.bias, after
 
 
 class GatedResidual(keras.layers.Layer):

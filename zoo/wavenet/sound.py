@@ -134,7 +134,8 @@ class SoundTier(keras.layers.Layer):
         _, _, _, samples, buffers = tf.while_loop(
             lambda i, *_: i < self.hop, body, [tf.constant(0), levels[:, 1], levels[:, 0], samples, buffers]
         )
-        after = [tf.transpose(b.stack()[self.hop :], [1, 0, 2]) for b in buffers]
+        after = [tf.transpose(buffer.stack()[self.hop :], [1, 0, 2]) for buffer in buffers]
+        after = [tf.ensure_shape(new, old.shape) for new, old in zip(after, state, strict=True)]
         return mu_law_decode(tf.transpose(samples.stack())), after
 
     def _buffer(self, history):

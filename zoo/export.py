@@ -1,0 +1,87 @@
+"""A SavedModel that needs nothing of this project.
+
+    agent = tf.saved_model.load("runs/demo/saved_model")
+    audio = agent.generate(partner, seconds=10.0, seed=1, temperature=1.0)     # [batch, samples], at agent.sample_rate
+    state = agent.initial_state(1)
+    own_frame, gate, state = agent.step(partner_frame, state, seed=1, temperature=1.0)
+"""
+
+import os
+
+import tensorflow as tf
+
+from datasets import files
+from datasets.dialogue import FRAMES_PER_SECOND
+from zoo import hearing
+from zoo.agent import DialogueModel
+
+_AUDIO = tf.TensorSpec([None, None], tf.float32)
+_INT = tf.TensorSpec([], tf.int32)
+_FLOAT = tf.TensorSpec([], tf.float32)
+_INTS = tf.TensorSpec([None], tf.int32)
+
+
+def export(model: DialogueModel, path: str | os.PathLike) -> None:
+    """Writes the SavedModel, whole or not at all."""
+    with files.replacing_folder(path) as part:
+        tf.saved_model.save(agent_module(model), str(part))
+
+
+def agent_module(model: DialogueModel) -> tf.Module:
+    """The endpoints `generate`, `generate_with_gate`, `respond`, `initial_state` and `step` of a model."""
+    config = model.config
+    module = tf.Module()
+    module.model = model
+    module.sample_rate = tf.Variable(config.sample_rate, trainable=False)
+    module.hop_samples = tf.Variable(config.hop, trainable=False)
+    state_spec = tf.nest.map_structure(_free_batch, model.initial_state(2))
+
+    def generate_with_gate(partner, seconds, seed=0, temperature=1.0):
+        n_frames = tf.cast(tf.round(seconds * FRAMES_PER_SECOND), tf.int32)
+        partner = _fit(partner, n_frames * config.hop)
+        state = model.initial_state(tf.shape(partner)[0])
+        return model.generate(partner, n_frames, state, seed, temperature)[:2]
+
+    def generate(partner, seconds, seed=0, temperature=1.0):
+        return generate_with_gate(partner, seconds, seed, temperature)[0]
+
+    def respond(prompt_own, prompt_partner, partner, role, voice, seed=0, temperature=1.0):
+        state = model.initial_state(tf.shape(partner)[0], role, voice)
+        speech = hearing.level_db(prompt_own, config.sample_rate) > model.dialogue.speech_db
+        _, state = model.observe(prompt_own, hearing.bridged_gate(speech), prompt_partner, state)
+        return model.generate(partner, tf.shape(partner)[1] // config.hop, state, seed, temperature)[:2]
+
+    def initial_state(batch, role=1, voice=0):
+        return model.initial_state(batch, role, voice)
+
+    def step(partner_frame, state, seed=0, temperature=1.0):
+        return model.step(partner_frame, state, seed, temperature)
+
+    signatures = {
+        generate: [_AUDIO, _FLOAT, _INT, _FLOAT],
+        generate_with_gate: [_AUDIO, _FLOAT, _INT, _FLOAT],
+        respond: [_AUDIO, _AUDIO, _AUDIO, _INTS, _INTS, _INT, _FLOAT],
+        initial_state: [_INT, _INT, _INT],
+        step: [tf.TensorSpec([None, config.hop], tf.float32), state_spec, _INT, _FLOAT],
+    }
+    for function, signature in signatures.items():
+        setattr(module, function.__name__, tf.function(function, input_signature=signature, autograph=False))
+    return module
+
+
+def _free_batch(value: tf.Tensor) -> tf.TensorSpec:
+    shape = value.shape.as_list()
+    return tf.TensorSpec([None, *shape[1:]] if shape else shape, value.dtype)
+
+
+def _fit(audio, samples):
+    """Cut or followed by digital silence to a length: a partner that has hung up."""
+    audio = audio[:, :samples]
+    return tf.pad(audio, [[0, 0], [0, samples - tf.shape(audio)[1]]])
+
+
+def is_agent(loaded) -> bool:
+    """Whether a loaded SavedModel is one of ours."""
+    return all(hasattr(loaded, name) for name in ("generate", "respond", "initial_state", "step", "sample_rate"))
+
+

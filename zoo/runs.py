@@ -1,0 +1,123 @@
+"""Run folders: everything about one training, and all that generation and comparison need.
+
+    runs/<name>/config.json      model, preset, sizes, corpus, seed, versions, devices
+                weights.h5       the model, counted and trained weights
+                held_out.json    the figures of the last evaluation
+                saved_model/     for use without this project
+                checkpoints/     for going on after a kill
+                logs/            TensorBoard
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import zipfile
+from typing import Any
+
+import numpy as np
+
+from datasets import files
+from datasets.errors import InputError
+from zoo import registry
+
+FORMAT = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFolder:
+    """Where the parts of a run lie."""
+
+    path: pathlib.Path
+
+    config = property(lambda self: self.path / "config.json")
+    weights = property(lambda self: self.path / "model.weights.h5")
+    held_out = property(lambda self: self.path / "held_out.json")
+    saved_model = property(lambda self: self.path / "saved_model")
+    checkpoints = property(lambda self: self.path / "checkpoints")
+    logs = property(lambda self: self.path / "logs")
+
+    def read_config(self) -> dict[str, Any]:
+        """The configuration; raises `InputError` where there is none or it is not one of ours."""
+        if not self.config.is_file():
+            raise InputError(f"{self.path}: not a run folder, it has no config.json; python -m zoo.train makes one")
+        try:
+            config = json.loads(self.config.read_text(encoding="utf-8"))
+            if config["format"] != FORMAT:
+                raise ValueError(f"format {config['format']}, this version reads {FORMAT}")
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{self.config}: not the configuration of a run ({error!r})") from error
+        return config
+
+    def write_weights(self, model) -> None:
+        with files.replacing(self.weights) as part:
+            # Keras insists on its suffix.
+            named = part.with_name(part.name + ".weights.h5")
+            model.save_weights(named)
+            os.replace(named, part)
+
+
+def build_model(config: dict[str, Any]):
+    """The model of a configuration, with fresh weights."""
+    model_class, sizes = registry.find(config["model"], config["preset"], config["sizes"])
+    return model_class(sizes)
+
+
+class Run:
+    """A trained run, ready to answer a partner.
+
+    Attributes:
+        name: of the folder.
+        config: dict, as in config.json.
+        model: the Keras model.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        folder = RunFolder(pathlib.Path(path))
+        self.name = folder.path.resolve().name
+        self.config = folder.read_config()
+        if not folder.weights.is_file():
+            raise InputError(f"{folder.path}: a run without a model; the training has not saved any weights yet")
+        self.model = build_model(self.config)
+        try:
+            self.model.load_weights(folder.weights)
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{folder.weights}: not the weights of this {self.config['model']} ({reason})") from error
+
+    @property
+    def sample_rate(self) -> int:
+        return self.config["sample_rate"]
+
+    def respond(self, prompt_own, prompt_partner, partner, role: str, voice: int | None = None, seed: int = 0, **options):
+        """One answer: prompts and partner float32 [samples] -> audio float32 [samples], gate bool [frames]."""
+        audio, gate = self.respond_batch(
+            np.asarray(prompt_own)[None], np.asarray(prompt_partner)[None], np.asarray(partner)[None], [role],
+            None if voice is None else [voice], seed, **options,
+        )
+        return audio[0], gate[0]
+
+    def respond_batch(self, prompt_own, prompt_partner, partner, roles, voices=None, seed: int = 0, **options):
+        """Hears a prompt of both channels, then answers a partner whose sound is known and does not react.
+
+        Args:
+            prompt_own, prompt_partner: float32 [n, samples]; may be of no length.
+            partner: float32 [n, samples], what follows the prompt.
+            roles: "giver" or "follower", one a row.
+            voices: int, one a row; None takes the first voice of the training corpus.
+            seed: of everything that is drawn.
+            **options: of `zoo.generation.respond`: temperature, engine, progress.
+
+        Returns:
+            audio float32 [n, samples] of the partner's length down to a whole frame, gate bool [n, frames].
+        """
+        from zoo import generation
+
+        voices = [self.config.get("voices", [0])[0]] * len(roles) if voices is None else voices
+        return generation.respond(
+            self.model, prompt_own, prompt_partner, partner, roles, voices, seed=seed, **options
+        )
+
+
+def open_run(path: str | os.PathLike) -> Run:
+    return Run(path)
