@@ -1,0 +1,102 @@
+"""Let a trained run speak: against a partner's recording, or two copies with each other.
+
+    python -m zoo.generate --run=runs/demo --partner=partner.wav --out=answer.wav
+    python -m zoo.generate --run=runs/demo --duet --seconds=30 --out=duet.wav
+
+Writes a stereo wav (left the agent, or the giver of a duet; right the partner, or the follower) and, beside it,
+the intervals in which each speaks, in seconds, as .csv.
+"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import pathlib
+import time
+
+import numpy as np
+from absl import flags
+from tqdm import tqdm
+
+from datasets import activity, audio, dialogue, files
+from datasets.errors import InputError, run_command
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("run", None, "Run folder, such as runs/demo.")
+flags.DEFINE_string("partner", None, "Wav of one channel to talk to; any rate.")
+flags.DEFINE_bool("duet", False, "Two copies of the agent talk to each other.")
+flags.DEFINE_float("seconds", None, "Length; default that of the partner, 30 for a duet.", lower_bound=0.02)
+flags.DEFINE_string("out", "babble.wav", "The stereo wav to write.")
+flags.DEFINE_enum("role", "follower", ["giver", "follower"], "The agent's role against a partner.")
+flags.DEFINE_multi_integer("voice", [], "Voice number of the agent; twice for a duet. Default: voices of the training.")
+flags.DEFINE_float("temperature", 1.0, "Of the sound; the timing is always sampled as learned.", lower_bound=0.01)
+flags.DEFINE_integer("seed", 0, "Same seed, same samples.")
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    if not FLAGS.run:
+        raise InputError("--run: which run folder? python -m zoo.train makes one under runs/")
+    if bool(FLAGS.partner) == FLAGS.duet:
+        raise InputError("give either --partner=a.wav, someone to talk to, or --duet")
+    out = pathlib.Path(FLAGS.out)
+    files.writable_folder(out.parent)
+    partner = _partner() if FLAGS.partner else None
+    from zoo.runs import open_run
+
+    run = open_run(FLAGS.run)
+    started = time.monotonic()
+    channels, gates = _duet(run) if FLAGS.duet else _answer(run, *partner)
+    took = time.monotonic() - started
+    seconds = channels.shape[1] / run.sample_rate
+    audio.write_wav(out, channels, run.sample_rate)
+    _write_intervals(out.with_suffix(".csv"), gates)
+    print(f"{out}: {seconds:.1f} s in {took:.1f} s, {seconds / took:.2f} times real time")
+
+
+def _partner() -> tuple[np.ndarray, int]:
+    sound, rate = audio.read_wav(FLAGS.partner, channels=1)
+    return sound[0], rate
+
+
+def _answer(run, sound: np.ndarray, rate: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    if rate != run.sample_rate:
+        print(f"{FLAGS.partner}: resampled from {rate} to the model's {run.sample_rate} Hz")
+        sound = audio.resample(sound, rate, run.sample_rate)
+    samples = round((FLAGS.seconds or len(sound) / run.sample_rate) * run.sample_rate)
+    heard = np.pad(sound[:samples], (0, max(0, samples - len(sound)))).astype(np.float32)
+    nothing = np.zeros(0, np.float32)
+    voice = FLAGS.voice[0] if FLAGS.voice else None
+    with _bar(samples / run.sample_rate) as bar:
+        own, gate = run.respond(
+            nothing, nothing, heard, FLAGS.role, voice, FLAGS.seed, temperature=FLAGS.temperature, progress=bar.update
+        )
+    partner_speech = dialogue.bridge(activity.detect(heard, run.sample_rate))
+    return np.stack([own, heard[: len(own)]]), [dialogue.intervals_from_activity(gate), partner_speech]
+
+
+def _duet(run) -> tuple[np.ndarray, list[np.ndarray]]:
+    from zoo import generation
+
+    seconds = FLAGS.seconds or 30.0
+    voices = FLAGS.voice if len(FLAGS.voice) == 2 else run.config["voices"][:2]
+    with _bar(seconds) as bar:
+        channels, gates = generation.duet(
+            run.model, seconds, tuple(voices), seed=FLAGS.seed, temperature=FLAGS.temperature, progress=bar.update
+        )
+    return channels, [dialogue.intervals_from_activity(gate) for gate in gates]
+
+
+def _bar(seconds: float) -> tqdm:
+    return tqdm(total=round(seconds * dialogue.FRAMES_PER_SECOND), desc="speaking", unit="frame")
+
+
+def _write_intervals(path: pathlib.Path, channels: list[np.ndarray]) -> None:
+    rows = sorted((start, end, who) for who, found in enumerate(channels) for start, end in found)
+    with files.replacing(path) as part:
+        lines = ["channel,start_seconds,end_seconds", *(f"{who},{start:.2f},{end:.2f}" for start, end, who in rows)]
+        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,147 @@
+"""Train a model of the zoo.
+
+    python -m zoo.train --model=wavenet
+    python -m zoo.train --model=wavenet --corpus=maptask-voiced --data_dir=... --minutes=30 --name=voiced
+
+The same command continues a run that was stopped. Ctrl-C stops early and leaves a usable run.
+"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import dataclasses
+import importlib.metadata
+import pathlib
+import platform
+
+from absl import flags
+
+from datasets import files
+from datasets import flags as corpus_flags
+from datasets.errors import InputError, run_command
+
+FLAGS = flags.FLAGS
+corpus_flags.define_corpus_flags()
+flags.DEFINE_string("model", None, "Which model: python -m zoo.list shows them.")
+flags.DEFINE_string("preset", "tiny", "Which sizes of it.")
+flags.DEFINE_multi_string("set", [], "Changes a size of the preset, such as --set=channels=48; may be given again.")
+flags.DEFINE_string("name", None, "Name of the run; default <model>-<preset>-<corpus>.")
+flags.DEFINE_string("runs_dir", "runs", "Where runs lie.")
+flags.DEFINE_integer("steps", None, "Gradient steps; default the preset's.", lower_bound=1)
+flags.DEFINE_float("minutes", None, "Stop after so many minutes of training even if steps are left.", lower_bound=0.01)
+flags.DEFINE_float("checkpoint_seconds", 30.0, "Seconds between checkpoints.", lower_bound=0.0)
+flags.DEFINE_integer("seed", 0, "Of weights, order and windows.")
+
+_PACKAGES = ("tensorflow", "keras", "numpy", "librosa", "scikit-learn")
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    from zoo import registry
+
+    if not FLAGS.model:
+        raise InputError(f"--model: which one? The choices are {', '.join(registry.models())}")
+    model_class, sizes = registry.find(FLAGS.model, FLAGS.preset, _overrides(FLAGS.set))
+    name = FLAGS.name or f"{FLAGS.model}-{FLAGS.preset}-{FLAGS.corpus}"
+    figures = train(model_class, sizes, pathlib.Path(FLAGS.runs_dir) / name)
+    _say_figures(figures)
+
+
+def train(model_class, sizes, path: pathlib.Path) -> dict:
+    """Prepares the corpus, makes or continues the run folder, trains; returns the held-out figures."""
+    import keras
+
+    from datasets import prepare
+    from zoo import devices, training
+    from zoo.runs import RunFolder
+
+    corpus = corpus_flags.corpus_from_flags(sizes.sample_rate)
+    folder = RunFolder(path)
+    files.writable_folder(path)
+    print(f"devices: {devices.describe()}")
+    splits = {split: prepare.prepare(corpus, split) for split in ("train", "validation")}
+    for split, prepared in splits.items():
+        print(f"{split}: {prepared.describe()}")
+    steps = FLAGS.steps or sizes.steps
+    voices = training.trained_voices(splits["train"])
+    config = _config(sizes, corpus, devices.describe(), voices)
+    _write_or_check(folder, config)
+    keras.utils.set_random_seed(FLAGS.seed)
+    model = model_class(sizes)
+    parts = ", ".join(f"{part.name} {part.count_params():,}" for part in model.layers)
+    print(f"model: {FLAGS.model} {FLAGS.preset}, {model.count_params():,} parameters ({parts})")
+    print(f"run folder: {path}")
+    budget = training.Budget(steps, FLAGS.minutes)
+    trainer = training.Trainer(
+        model, splits["train"], splits["validation"], folder, budget, FLAGS.seed, FLAGS.checkpoint_seconds
+    )
+    return trainer.run()
+
+
+def _overrides(pairs: list[str]) -> dict[str, str]:
+    for pair in pairs:
+        if "=" not in pair:
+            raise InputError(f"--set={pair}: must be key=value, such as --set=channels=48")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def _config(sizes, corpus, devices: str, voices: list[int]) -> dict:
+    from zoo.runs import FORMAT
+
+    return {
+        "format": FORMAT,
+        "model": FLAGS.model,
+        "preset": FLAGS.preset,
+        "sizes": dataclasses.asdict(sizes),
+        "sample_rate": sizes.sample_rate,
+        "corpus": corpus.key(),
+        "seed": FLAGS.seed,
+        "voices": voices,
+        "devices": devices,
+        "versions": {
+            "python": platform.python_version(),
+            **{package: importlib.metadata.version(package) for package in _PACKAGES},
+        },
+    }
+
+
+def _write_or_check(folder, config: dict) -> None:
+    """A run folder belongs to one model on one corpus; a second command must agree with the first."""
+    if not folder.config.is_file():
+        files.write_json(folder.config, config)
+        return
+    before = folder.read_config()
+    for key in ("model", "preset", "sizes", "corpus", "seed"):
+        now, then = (_plain(c[key]) for c in (config, before))
+        if now != then:
+            raise InputError(
+                f"{folder.path}: was begun with {key} {_differing(then, now)}; give the same flags to continue it, "
+                f"or another --name"
+            )
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _differing(then, now) -> str:
+    if not isinstance(then, dict):
+        return f"{then}, not {now}"
+    keys = sorted(key for key in {*then, *now} if then.get(key) != now.get(key))
+    return ", ".join(f"{key}={then.get(key)}, not {now.get(key)}" for key in keys)
+
+
+def _say_figures(figures: dict) -> None:
+    print(
+        "held out: sound {sound_bits_per_sample:.3f} bits/sample (histogram by loudness "
+        "{histogram_sound_bits_per_sample:.3f}), timing {timing_bits_per_second:.3f} bits/s (counted table "
+        "{table_timing_bits_per_second:.3f}), toggles expected / observed {toggles_expected_over_observed:.3f}, "
+        "{training_minutes:.1f} minutes of training".format(**figures)
+    )
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,252 @@
+"""The training loop: counted weights first, then gradient steps that a kill cannot lose.
+
+What a step sees is a function of the seed and the step's number alone: the stream of crops of an epoch, the windows of
+sound within them. So a run that is killed and continued walks the path of one that was not.
+"""
+
+import contextlib
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from datasets import files, hazard, pipeline, prepare
+from datasets.errors import InputError
+from zoo import baselines, export, generation, objective, statistics
+from zoo.agent import ROLES, DialogueModel
+from zoo.runs import RunFolder
+
+_HISTOGRAM_BATCHES = 16
+_HELD_OUT_CROPS = 120
+_CLIP_NORM = 5.0
+_SAMPLE_SECONDS = 20.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """How long to train: `steps`, and `minutes` of training if given, whichever ends first."""
+
+    steps: int
+    minutes: float | None = None
+
+    def share_done(self, step: int, seconds: float) -> float:
+        """0 at the start, 1 at the end; without `minutes` a function of the step alone."""
+        by_time = seconds / (60.0 * self.minutes) if self.minutes else 0.0
+        return min(1.0, max(step / self.steps, by_time))
+
+
+class Trainer:
+    """Trains a model in a run folder.
+
+    Args:
+        model: with fresh weights.
+        train, held_out: prepared splits.
+        folder: of the run; its checkpoints are continued.
+        budget: how long.
+        seed: of the order of crops, the windows of sound, k-means.
+        checkpoint_seconds: between checkpoints.
+    """
+
+    def __init__(
+        self,
+        model: DialogueModel,
+        train: prepare.PreparedSplit,
+        held_out: prepare.PreparedSplit,
+        folder: RunFolder,
+        budget: Budget,
+        seed: int,
+        checkpoint_seconds: float = 30.0,
+    ):
+        self.model, self.folder, self.budget, self.seed = model, folder, budget, seed
+        self._train, self._held_out = train, held_out
+        self._checkpoint_seconds = checkpoint_seconds
+        self._optimizer = keras.optimizers.Adam(model.config.learning_rate, global_clipnorm=_CLIP_NORM)
+        self._optimizer.build(model.trainable_variables)
+        self._step = tf.Variable(0, dtype=tf.int64)
+        self._seconds = tf.Variable(0.0, dtype=tf.float64)
+        checkpoint = tf.train.Checkpoint(
+            model=model, optimizer=self._optimizer, step=self._step, seconds=self._seconds
+        )
+        self._manager = tf.train.CheckpointManager(checkpoint, str(folder.checkpoints), max_to_keep=2)
+        self._train_step = tf.function(self._descend, autograph=False, jit_compile=False)
+        self._score = tf.function(lambda batch, seed: objective.sums(model, batch, seed), autograph=False)
+
+    @property
+    def step(self) -> int:
+        return int(self._step.numpy())
+
+    def run(self, say: Callable[[str], None] = print) -> dict:
+        """Trains to the end of the budget, or to Ctrl-C, then evaluates and exports; returns the held-out figures."""
+        self._start(say)
+        writer = tf.summary.create_file_writer(str(self.folder.logs))
+        with writer.as_default():
+            stopped = self._loop()
+            if stopped:
+                say(f"interrupted at step {self.step}: saving what there is; the same command goes on from here")
+            self._manager.save()
+            figures = self.evaluate()
+            self._log_figures(figures)
+            self._log_sample()
+        writer.close()
+        self._finish(figures)
+        return figures
+
+    def _start(self, say) -> None:
+        if self._manager.latest_checkpoint:
+            self._manager.checkpoint.restore(self._manager.latest_checkpoint).assert_existing_objects_matched()
+            say(f"going on from step {self.step} of {self.folder.path}")
+            return
+        batches = self._crops(self._train, epoch=0, shuffle=True)
+        found = statistics.fit(self.model, batches, self.seed, lambda it: tqdm(it, "counting", unit="batch"))
+        say(f"counted: speech above {found['speech_db']:.1f} dB, room tone at {found['room_db']:.1f} dB")
+        self._manager.save()
+
+    def _loop(self) -> bool:
+        """True if a Ctrl-C ended it."""
+        saved = time.monotonic()
+        with tqdm(total=self.budget.steps, initial=self.step, desc="training", unit="step") as bar, _interruptible() as stop:
+            for batch in self._stream():
+                started = time.monotonic()
+                share = self.budget.share_done(self.step, float(self._seconds))
+                if share >= 1.0 or stop():
+                    break
+                self._optimizer.learning_rate.assign(_rate(self.model.config.learning_rate, self.step, share))
+                terms = self._train_step(batch, tf.constant([self.seed, self.step], tf.int32))
+                self._require_finite(terms)
+                self._step.assign_add(1)
+                self._report(bar, terms)
+                now = time.monotonic()
+                self._seconds.assign_add(now - started)
+                if now - saved > self._checkpoint_seconds:
+                    self._manager.save()
+                    saved = now
+            return stop()
+
+    def _stream(self):
+        """Batches from the present step on, epoch after epoch."""
+        epoch, done = 0, 0
+        while True:
+            batches = self._n_batches(epoch)
+            if self.step < done + batches:
+                yield from self._crops(self._train, epoch, skip_batches=self.step - done)
+            done, epoch = done + batches, epoch + 1
+
+    def _n_batches(self, epoch: int) -> int:
+        config = self.model.config
+        return pipeline.n_batches(self._train, config.crop_seconds, config.batch_size, self.seed, epoch)
+
+    def _crops(self, prepared, epoch, shuffle=True, skip_batches=0):
+        config = self.model.config
+        return pipeline.crops(
+            prepared, config.crop_seconds, config.batch_size, self.seed, epoch, shuffle, skip_batches
+        )
+
+    def _descend(self, batch, seed):
+        with tf.GradientTape() as tape:
+            terms = objective.sums(self.model, batch, seed)
+            loss = objective.loss(terms)
+        gradients = tape.gradient(loss, self.model.trainable_variables)
+        self._optimizer.apply_gradients(zip(gradients, self.model.trainable_variables, strict=True))
+        return terms
+
+    def _require_finite(self, terms) -> None:
+        bad = [name for name, (total, _) in terms.items() if not math.isfinite(float(total))]
+        if bad:
+            raise InputError(f"step {self.step}: the {bad[0]} term is not finite; try a smaller --set=learning_rate=...")
+
+    def _report(self, bar, terms) -> None:
+        figures = objective.figures(_numbers(terms), self.model.config.hop)
+        sound, timing = figures["sound_bits_per_sample"], figures["timing_bits_per_second"]
+        bar.update(1)
+        bar.set_postfix_str(f"sound {sound:.2f} bits/sample, timing {timing:.2f} bits/s", refresh=False)
+        for name, value in figures.items():
+            tf.summary.scalar(f"train/{name}", value, step=self.step)
+
+    def evaluate(self) -> dict:
+        """Held-out figures, with the counted table and the histogram of loudness beside them."""
+        config = self.model.config
+        histogram = baselines.LevelHistogram(self._crops(self._train, 0).take(_HISTOGRAM_BATCHES), config.sample_rate)
+        table = baselines.TableBits(prepared_tables(self._train), config.warmup_seconds)
+        totals: dict[str, np.ndarray] = {}
+        n = min(
+            pipeline.n_batches(self._held_out, config.crop_seconds, config.batch_size, self.seed, 0),
+            _HELD_OUT_CROPS // config.batch_size,
+        )
+        batches = self._crops(self._held_out, 0).take(n)
+        for i, batch in enumerate(tqdm(batches, "held out", total=n, unit="batch")):
+            terms = self._score(batch, tf.constant([self.seed, -1 - i], tf.int32))
+            for name, values in _numbers(terms).items():
+                totals[name] = totals.get(name, 0.0) + np.array(values)
+            table.add(batch)
+            histogram.add(batch)
+        return {
+            **objective.figures(totals, config.hop),
+            "table_timing_bits_per_second": table.result(),
+            "histogram_sound_bits_per_sample": histogram.result(),
+            "step": self.step,
+            "training_minutes": float(self._seconds) / 60.0,
+        }
+
+    def _log_figures(self, figures) -> None:
+        for name, value in figures.items():
+            tf.summary.scalar(f"held_out/{name}", value, step=self.step)
+
+    def _log_sample(self) -> None:
+        audio, _ = generation.duet(self.model, _SAMPLE_SECONDS, trained_voices(self._train)[:2], seed=self.seed)
+        tf.summary.audio("duet", audio.T[None], self.model.config.sample_rate, step=self.step)
+
+    def _finish(self, figures) -> None:
+        self.folder.write_weights(self.model)
+        files.write_json(self.folder.held_out, figures)
+        export.export(self.model, self.folder.saved_model)
+
+
+def trained_voices(prepared: prepare.PreparedSplit) -> list[int]:
+    """The voices of a prepared split that have been heard, at least two, the most heard first."""
+    return prepared.voices()
+
+
+def prepared_tables(prepared: prepare.PreparedSplit) -> dict[str, hazard.Tables]:
+    """The protocol's hazard tables by role, counted on a prepared split."""
+    pairs = {role: [] for role in ROLES}
+    for roles, activity in prepared.activities():
+        for channel, role in enumerate(roles):
+            pairs[role].append((activity[channel], activity[1 - channel]))
+    return {role: hazard.fit_tables(found) for role, found in pairs.items()}
+
+
+def _numbers(terms) -> dict[str, tuple[float, float]]:
+    return {name: (float(total), float(count)) for name, (total, count) in terms.items()}
+
+
+def _rate(peak: float, step: int, share: float) -> float:
+    """Up over 50 steps, then down to a tenth along a cosine."""
+    return peak * min(1.0, (step + 1) / 50) * (0.55 + 0.45 * math.cos(math.pi * share))
+
+
+@contextlib.contextmanager
+def _interruptible():
+    """The first Ctrl-C asks the loop to end after its step; a second one ends at once."""
+    import signal
+
+    asked = []
+
+    def ask(number, frame):
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    try:
+        before = signal.signal(signal.SIGINT, ask)
+    except ValueError:  # not in the main thread
+        yield lambda: False
+        return
+    try:
+        yield lambda: bool(asked)
+    finally:
+        signal.signal(signal.SIGINT, before)
