@@ -54,12 +54,13 @@ def available() -> bool:
 @functools.cache
 def version() -> str:
     """Version of the espeak-ng library; raises `InputError` where it is not installed."""
-    library = _open()
-    library.espeak_Info.restype = ctypes.c_char_p
-    try:
-        return library.espeak_Info(None).decode()
-    finally:
-        _close(library)
+    with _LOCK:
+        library = _open()
+        library.espeak_Info.restype = ctypes.c_char_p
+        try:
+            return library.espeak_Info(None).decode()
+        finally:
+            _close(library)
 
 
 def say(

@@ -26,7 +26,7 @@ _MOST_DIALOGUES = 100_000
 
 @corpora.register("simulated")
 class Simulated(rendering.RenderedCorpus):
-    """`hours` (default 2, rounded up to whole dialogues) of three-minute dialogues; 65 % train, 10 % validation, 25 % test.
+    """`hours` (default 2, rounded up to whole dialogues) of three-minute dialogues, 65 % of them train, 25 % test.
 
     The speakers of a split are in no other. `info["speaker_info"]` holds their genders.
     """

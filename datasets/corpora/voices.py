@@ -56,6 +56,11 @@ class Voice:
     level_dbfs: float = SPEECH_DBFS
 
 
+def available() -> bool:
+    """Whether espeak-ng is installed, without which nothing here can speak."""
+    return espeak.available()
+
+
 def voice_for(speaker: str, gender: str | None = None, seed: int = 0) -> Voice:
     """The voice of a speaker: always the same for the same identity, gender ("m", "f", None: drawn) and seed."""
     rng = generator("voice", speaker, seed)
@@ -140,7 +145,7 @@ def with_mumbles(words: Sequence[Word], speech: np.ndarray) -> list[Word]:
 
 
 def spoken_form(text: str) -> str:
-    """What espeak is asked to say for a transcribed token; never empty, never spelled out where a sound is meant."""
+    """What espeak is asked to say for a transcribed token; never empty."""
     plain = text.lower().replace("\u2019", "'").replace("\u2018", "'")
     is_fragment = plain.startswith("--") or plain.endswith("--")
     plain = re.sub(r"[^a-z0-9' ]+", " ", plain)
@@ -155,8 +160,8 @@ _SPOKEN = {"ehm": "em", "mmhmm": "mm hmm", "til": "till"}
 
 
 def _tidy(words: Sequence[Word], duration_seconds: float) -> list[Word]:
-    limits = [word.start for word in words[1:]] + [duration_seconds]
-    cut = [Word(word.start, min(word.end, limit), word.text) for word, limit in zip(words, limits, strict=True)]
+    limits = [word.start for word in words][1:] + [duration_seconds]
+    cut = [Word(word.start, min(word.end, limit), word.text) for word, limit in zip(words, limits, strict=False)]
     return [word for word in cut if word.end > word.start]
 
 
