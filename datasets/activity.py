@@ -1,0 +1,127 @@
+"""Voice-activity detection: from sound to intervals of speech.
+
+`detect` gives speech as an annotator would, not yet bridged into IPUs. One detector serves the agent, the human and
+the partner alike: a bias of 100 ms in only one of them would pass for a change of timing (PROTOCOL section 4).
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from datasets.dialogue import FRAMES_PER_SECOND, activity, bridge, seconds_to_frames
+from datasets.errors import InputError
+
+SILENCE_DB = -120.0
+_ROOM_TONE_DB = -55.0  # Nothing below is speech, however quiet the channel.
+_BELOW_PEAK_DB = 35.0
+_PEAK_PERCENTILE = 95
+_STEP_SECONDS = 0.010
+_SHORTEST_SECONDS = 0.030  # Clicks are shorter, syllables longer.
+_MATCH_SECONDS = 0.250
+
+
+def detect(audio: np.ndarray, sample_rate: int, detector: str = "energy") -> np.ndarray:
+    """Intervals of speech in one channel.
+
+    Args:
+        audio: float32 [samples].
+        sample_rate: Hz.
+        detector: one of `DETECTORS`.
+
+    Returns:
+        float64 [n, 2] seconds, sorted, disjoint, not bridged.
+    """
+    if detector not in DETECTORS:
+        raise InputError(f"detector {detector!r}: no such detector; the choices are {', '.join(DETECTORS)}")
+    audio = np.asarray(audio, np.float32)
+    if audio.ndim != 1:
+        raise InputError(f"audio of one channel must have shape [samples], not {audio.shape}")
+    return DETECTORS[detector](audio, sample_rate)
+
+
+def energy(audio: np.ndarray, sample_rate: int, hangover_seconds: float = 0.0) -> np.ndarray:
+    """Level within 35 dB of the channel's own speech, for close-talk recordings.
+
+    The peak is a percentile over what is louder than room tone, so a channel with one short word is judged like a
+    talkative one, and a channel without speech gives nothing.
+
+    Args:
+        audio: float32 [samples].
+        sample_rate: Hz.
+        hangover_seconds: added to the end of every interval.
+    """
+    step = round(_STEP_SECONDS * sample_rate)
+    level = _levels_db(audio, step)
+    loud = level[level > _ROOM_TONE_DB]
+    if not len(loud):
+        return np.zeros((0, 2))
+    threshold = max(np.percentile(loud, _PEAK_PERCENTILE) - _BELOW_PEAK_DB, _ROOM_TONE_DB)
+    edges = np.flatnonzero(np.diff((level > threshold).astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
+    # Speech begins and ends somewhere within the outer steps: on average half a step inside.
+    intervals = (edges + np.array([0.5, -0.5])) * step / sample_rate + np.array([0, hangover_seconds])
+    intervals = bridge(intervals, _SHORTEST_SECONDS).clip(0, len(audio) / sample_rate)
+    return intervals[intervals[:, 1] - intervals[:, 0] >= _SHORTEST_SECONDS]
+
+
+DETECTORS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {"energy": energy}
+
+
+def frame_levels_db(audio: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Root mean square of each whole 20 ms frame, dB below full scale: [..., samples] -> float32 [..., n_frames]."""
+    return _levels_db(np.asarray(audio, np.float32), sample_rate // FRAMES_PER_SECOND)
+
+
+def _levels_db(audio: np.ndarray, step: int) -> np.ndarray:
+    n_steps = audio.shape[-1] // step
+    blocks = audio[..., : n_steps * step].reshape(*audio.shape[:-1], n_steps, step)
+    power = np.einsum("...i,...i->...", blocks, blocks) / step
+    return 10.0 * np.log10(np.maximum(power, 10 ** (SILENCE_DB / 10)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """How a detector differs from annotated speech, both as IPUs.
+
+    Attributes:
+        onset_bias_ms, offset_bias_ms: median of detected minus true time; NaN where no edge was matched.
+        matched_edges: share of true edges with a detected one within 250 ms.
+        missed_seconds: speech that was not detected.
+        false_alarm_seconds: detected where there is no speech.
+        frame_accuracy: share of 20 ms frames that agree.
+    """
+
+    onset_bias_ms: float
+    offset_bias_ms: float
+    matched_edges: float
+    missed_seconds: float
+    false_alarm_seconds: float
+    frame_accuracy: float
+
+
+def calibrate(detected: np.ndarray, truth: np.ndarray, duration_seconds: float) -> Calibration:
+    """Compares detected intervals [n, 2] with true ones [m, 2], in seconds, after bridging both."""
+    detected, truth = bridge(detected), bridge(truth)
+    biases = [_nearest(detected[:, side], truth[:, side]) for side in (0, 1)]
+    onset, offset = (1000 * float(np.median(bias)) if len(bias) else np.nan for bias in biases)
+    n_frames = seconds_to_frames(duration_seconds)
+    found, real = activity(detected, n_frames), activity(truth, n_frames)
+    return Calibration(
+        onset_bias_ms=onset,
+        offset_bias_ms=offset,
+        matched_edges=sum(map(len, biases)) / max(truth.size, 1),
+        missed_seconds=float((real & ~found).sum()) / FRAMES_PER_SECOND,
+        false_alarm_seconds=float((found & ~real).sum()) / FRAMES_PER_SECOND,
+        frame_accuracy=float((found == real).mean()) if n_frames else 1.0,
+    )
+
+
+def _nearest(found: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """Difference to the nearest found time, of each real time that has one close by."""
+    if not len(found) or not len(real):
+        return np.zeros(0)
+    right = np.searchsorted(found, real).clip(0, len(found) - 1)
+    left = (right - 1).clip(0)
+    best = np.where(np.abs(found[left] - real) < np.abs(found[right] - real), found[left], found[right])
+    difference = best - real
+    return difference[np.abs(difference) <= _MATCH_SECONDS]
