@@ -1,0 +1,263 @@
+"""Compares models with humans, and with rows that say what a score means, on held-out dialogues.
+
+    python -m eval.compare                                   every run under runs/, on the simulated corpus
+    python -m eval.compare --runs=runs/mine --corpus=maptask-voiced --data_dir=maptaskv2-1
+
+Each model takes one role of a held-out dialogue: 30 s of both real channels as a prompt, then 60 s against the real
+partner, which are scored. Prints one table a role and writes scores.json, scores.csv, the audio and report.html.
+"""
+
+import csv
+import datetime
+import importlib.metadata
+import pathlib
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from absl import flags
+
+from datasets import activity, files
+from datasets import flags as corpus_flags
+from datasets.errors import InputError, run_command
+from eval import agents, comparison, protocol, report, table
+from eval.chunks import CHUNK_SECONDS, PROMPT_SECONDS
+from eval.comparison import Settings, Table, Words
+
+ROLES = ("follower", "giver")
+DEFAULT_SAMPLE_RATE = 8000
+LEAD = (
+    "Each row takes one side of a held-out dialogue. It is given 30 seconds of both real channels, then hears the real"
+    " partner, 20 ms at a time, and decides for 60 seconds when to speak."
+)
+NO_RUNS = "no trained model under runs/: the reference rows alone. Train one with  python -m zoo.train --model=wavenet"
+_SOFTWARE = ("babblezoo", "numpy", "scipy", "librosa", "soundfile", "matplotlib", "tensorflow", "keras")
+_STATISTICS = (
+    ("speech fraction giver / follower", "{speech_0:.3f} / {speech_1:.3f}"),
+    ("nobody / giver / follower / both", "{nobody:.3f} / {only_0:.3f} / {only_1:.3f} / {both:.3f}"),
+    ("IPU per min; mean; median, s", "{ipu_per_min:.1f}; {ipu_mean:.2f}; {ipu_median:.2f}"),
+    ("pause per min; mean; median, s", "{pause_per_min:.1f}; {pause_mean:.2f}; {pause_median:.2f}"),
+    ("gap per min; mean; median, s", "{gap_per_min:.1f}; {gap_mean:.2f}; {gap_median:.2f}"),
+    ("between-overlap per min; median, s", "{between_overlap_per_min:.2f}; {between_overlap_median:.2f}"),
+    ("within-overlap per min; median, s", "{within_overlap_per_min:.2f}; {within_overlap_median:.2f}"),
+    ("FTO n; mean / median, s", "{fto_n:.0f}; {fto_mean:.3f} / {fto_median:.3f}"),
+    ("turn mean / median, s", "{turn_mean:.2f} / {turn_median:.2f}"),
+    ("backchannel-like per min", "{backchannel_per_min:.2f}"),
+)
+
+
+def compare(corpus, models: Sequence[agents.Agent], settings: Settings) -> dict[str, Any]:
+    """Compares, prints the tables and writes the files of a comparison.
+
+    Args:
+        corpus: opened at the models' sample rate, or without sound.
+        models: may be none.
+        settings: see `Settings`.
+
+    Returns:
+        The content of scores.json.
+    """
+    files.writable_folder(settings.out)
+    tables = comparison.compare_sound(corpus, models, settings) if _has_sound(corpus, settings, models) else {}
+    words = comparison.compare_words(corpus, settings)
+    for role, part in tables.items():
+        _say(f"{role}, {_under(part)}", part)
+    if words:
+        _say_words(words)
+    scores = _scores(corpus, models, settings, tables, words)
+    files.write_json(settings.out / "scores.json", protocol.json_ready(scores))
+    _write_csv(settings.out / "scores.csv", tables, words)
+    if tables:
+        report.write_report(
+            settings.out / "report.html",
+            lead=LEAD,
+            kicker=f"{corpus.name}, {settings.split}",
+            rows_by_role={role: part.rows for role, part in tables.items()},
+            under={role: _under(part) for role, part in tables.items()},
+            appendix=_appendix(words) if words else [],
+            provenance=_provenance(scores),
+        )
+    return scores
+
+
+def _has_sound(corpus, settings: Settings, models: Sequence[agents.Agent]) -> bool:
+    names = corpus.names(settings.split)
+    dialogue = corpus.load(names[0]) if names else None
+    if dialogue is None or dialogue.audio is None:
+        if models:
+            raise InputError(f"--corpus={corpus.name}: it has no sound to play to a model; take maptask-voiced")
+        return False
+    for model in models:
+        if model.sample_rate != dialogue.sample_rate:
+            raise InputError(
+                f"--corpus={corpus.name}: its sound has {dialogue.sample_rate} Hz and {model.name} speaks at"
+                f" {model.sample_rate} Hz; open the corpus at the model's rate, or train at the corpus's"
+            )
+    return True
+
+
+def _say(title: str, part: Table) -> None:
+    print(f"\n{title}\n\n{table.render([row.name for row in part.rows], [row.scores for row in part.rows])}")
+
+
+def _say_words(words: Words) -> None:
+    print("\nword timings, whole channels, no prompt\n")
+    width = max(len(name) for name, _ in _STATISTICS)
+    for name, text in _STATISTICS:
+        print(f"{name:<{width}}  {text.format(**words.statistics)}")
+    for role, part in words.tables.items():
+        _say(f"{role}, {_under(part)}", part)
+
+
+def _under(part: Table) -> str:
+    n_dialogues = len({span.dialogue for span in part.spans})
+    minutes = sum(span.seconds for span in part.spans) / 60
+    prompt = f" after {PROMPT_SECONDS:g} s of prompt" if part.spans[0].prompt_seconds else ""
+    return (
+        f"{n_dialogues} dialogues, {len(part.spans)} x {CHUNK_SECONDS:g} s{prompt} ({minutes:.0f} min); speech by"
+        f" {part.reference.detector}; draws of {part.reference.draw_chunks} chunks, 95 % intervals by dialogue"
+    )
+
+
+def _scores(corpus, models, settings: Settings, tables: Mapping[str, Table], words: Words | None) -> dict[str, Any]:
+    return {
+        "protocol": protocol.VERSION,
+        "corpus": corpus.key(),
+        "split": settings.split,
+        "detector": settings.detector,
+        "seed": settings.seed,
+        "draws": settings.draws,
+        "prompt_seconds": PROMPT_SECONDS,
+        "chunk_seconds": CHUNK_SECONDS,
+        "chunks_per_dialogue": settings.chunks_per_dialogue,
+        "models": {model.name: model.fingerprint for model in models},
+        "roles": {role: _table_scores(part) for role, part in tables.items()},
+        "words": words and {
+            "statistics": words.statistics,
+            "roles": {role: _table_scores(part) for role, part in words.tables.items()},
+        },
+        "software": _software(),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }  # fmt: skip
+
+
+def _table_scores(part: Table) -> dict[str, Any]:
+    return {
+        "reference": part.reference.describe(),
+        "chunks": [[span.dialogue, span.start_seconds, span.seconds] for span in part.spans],
+        "rows": [
+            {"name": row.name, "kind": row.kind, "scores": row.scores, "per_dialogue": list(row.per_dialogue)}
+            for row in part.rows
+        ],
+    }
+
+
+def _write_csv(path: pathlib.Path, tables: Mapping[str, Table], words: Words | None) -> None:
+    parts = [("open loop", tables), ("word timings", words.tables if words else {})]
+    lines = [
+        {"part": name, "role": role, "row": row.name, "kind": row.kind, **row.scores}
+        for name, of_role in parts
+        for role, part in of_role.items()
+        for row in part.rows
+    ]
+    keys = list(dict.fromkeys(key for line in lines for key in line))
+    with files.replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, keys)
+        writer.writeheader()
+        writer.writerows(lines)
+
+
+def _appendix(words: Words) -> list[dict[str, Any]]:
+    blocks = [
+        {
+            "title": "Word timings",
+            "under": "The annotated words of whole channels, no prompt, no detector.",
+            "head": ["", "human"],
+            "rows": [[name, text.format(**words.statistics)] for name, text in _STATISTICS],
+        }
+    ]
+    for role, part in words.tables.items():
+        columns = table.columns_of([row.scores for row in part.rows])
+        blocks.append(
+            {
+                "title": f"Word timings, as {role}",
+                "under": _under(part),
+                "head": ["", *(column.title for column in columns)],
+                "rows": [[row.name, *(column.text(row.scores) for column in columns)] for row in part.rows],
+            }
+        )
+    return blocks
+
+
+def _provenance(scores: Mapping[str, Any]) -> list[tuple[str, str]]:
+    corpus = ", ".join(f"{name} {value}" for name, value in scores["corpus"].items())
+    models = ", ".join(f"{name} ({digest[:12]})" for name, digest in scores["models"].items())
+    return [
+        ("protocol", f"version {scores['protocol']}"),
+        ("corpus", f"{corpus}; {scores['split']}"),
+        ("detector", scores["detector"]),
+        ("seed", str(scores["seed"])),
+        ("models", models or "none"),
+        ("software", ", ".join(f"{name} {version}" for name, version in scores["software"].items())),
+        ("made", f"{scores['created']} by python -m eval.compare"),
+        ("numbers", "scores.json and scores.csv beside this page, with floors, chunk lists and rows by dialogue"),
+    ]
+
+
+def _software() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in _SOFTWARE:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _define_flags() -> None:
+    corpus_flags.define_corpus_flags()
+    flags.DEFINE_list("runs", None, "Run folders or SavedModels; default: every run under runs/ that has a model.")
+    flags.DEFINE_string("split", "test", "Whose dialogues are answered: test or validation.")
+    flags.DEFINE_string("out", None, "Folder to write into; default reports/<corpus>-<split>.")
+    flags.DEFINE_enum("detector", "energy", sorted(activity.DETECTORS), "Finds speech in all sound alike.")
+    flags.DEFINE_integer("seed", 0, "Of the models, the reference rows and the draws.")
+    flags.DEFINE_integer("chunks_per_dialogue", 1, "How many 60 s are answered of each dialogue.", lower_bound=1)
+    flags.DEFINE_list("roles", list(ROLES), "Roles the models take, each for itself.")
+
+
+def _roles(names: Sequence[str]) -> tuple[str, ...]:
+    for name in names:
+        if name not in ROLES:
+            raise InputError(f"--roles={','.join(names)}: no role {name!r}; the choices are {', '.join(ROLES)}")
+    return tuple(dict.fromkeys(names))
+
+
+def _models(paths: Sequence[str] | None) -> list[agents.Agent]:
+    if paths:
+        return agents.open_agents(paths)
+    ready, unready = agents.find_runs()
+    for path in unready:
+        print(f"{path}: no saved_model yet, left out", file=sys.stderr)
+    if not ready:
+        print(NO_RUNS)
+    return agents.open_agents(ready)
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    values = flags.FLAGS
+    models = _models(values.runs)
+    rate = models[0].sample_rate if models else DEFAULT_SAMPLE_RATE
+    corpus = corpus_flags.corpus_from_flags(rate)
+    out = pathlib.Path(values.out or pathlib.Path("reports") / f"{corpus.name}-{values.split}")
+    settings = Settings(
+        out, values.split, values.detector, values.seed, values.chunks_per_dialogue, _roles(values.roles)
+    )
+    compare(corpus, models, settings)
+    print(f"\n{out / 'report.html'}" if (out / "report.html").exists() else f"\n{out / 'scores.json'}")
+
+
+if __name__ == "__main__":
+    _define_flags()
+    run_command(main)

@@ -1,0 +1,215 @@
+"""A comparison under the protocol: agents, and the rows that say what their scores mean, role by role."""
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+import tqdm
+
+from datasets import activity as activity_lib
+from datasets.corpora import Corpus
+from datasets.dialogue import Dialogue
+from eval import coordination, detection, gallery, open_loop, protocol, rows, shape, timing
+from eval.agents import Agent
+from eval.chunks import PROMPT_SECONDS, Chunk, Span, whole_dialogues
+from eval.table import Row
+
+REFERENCE_ROWS = {
+    "human": "human",
+    "hazard": "hazard sampler",
+    "shifted": "own channel shifted",
+    "timeout_700": "time-out 700 ms",
+}
+
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]"
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How agents are compared.
+
+    Attributes:
+        out: folder of the answers and of all that is written.
+        split: whose dialogues are answered.
+        detector: of `datasets.activity`, for all sound alike.
+        seed: of the agents, of the reference rows and of the draws.
+        chunks_per_dialogue: how many 60 s an agent answers of each dialogue.
+        roles: which roles the agents take, each for itself.
+        draws: of ten minutes each, over which scores are averaged.
+        floor_draws: of humans, from which the floors are taken.
+    """
+
+    out: pathlib.Path
+    split: str = "test"
+    detector: str = "energy"
+    seed: int = 0
+    chunks_per_dialogue: int = 1
+    roles: tuple[str, ...] = ("follower", "giver")
+    draws: int = protocol.DRAWS
+    floor_draws: int = protocol.FLOOR_DRAWS
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Table:
+    """One role's rows, and the humans that they are measured by."""
+
+    rows: list[Row]
+    reference: protocol.Reference
+    spans: list[Span]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Words:
+    """What the word timings say of whole channels without a prompt: the figures of PROTOCOL sections 2 and 5."""
+
+    statistics: dict[str, float]
+    tables: dict[str, Table]
+
+
+def compare_sound(corpus: Corpus, agents: Sequence[Agent], settings: Settings) -> dict[str, Table]:
+    """The open loop: every agent and every reference row, from detected activity, for each role."""
+    train, held_out = detection.detected(corpus, settings.split, settings.detector)
+    return {role: _open_loop(corpus, agents, settings, role, train, held_out) for role in settings.roles}
+
+
+def compare_words(corpus: Corpus, settings: Settings) -> Words | None:
+    """The reference rows from word timings, or None where the corpus has none."""
+    train, held_out = (
+        [corpus.load(name, audio=False) for name in part] for part in detection.names(corpus, settings.split)
+    )
+    if not any(channel for dialogue in held_out for channel in dialogue.words):
+        return None
+    tables = {}
+    for role in settings.roles:
+        humans = _Humans(train, held_out, role, "annotations", 0.0, settings)
+        tables[role] = Table(humans.rows(settings), humans.reference, humans.reference.spans)
+    return Words(timing.statistics([timing.dialogue_events(dialogue) for dialogue in held_out]), tables)
+
+
+def _open_loop(corpus: Corpus, agents: Sequence[Agent], settings: Settings, role: str, train, held_out) -> Table:
+    humans = _Humans(train, held_out, role, settings.detector, PROMPT_SECONDS, settings)
+    answered = [span for span in humans.reference.spans if span.index < settings.chunks_per_dialogue]
+    table = [_agent_row(agent, corpus, settings, humans.reference, answered) for agent in agents]
+    table += humans.rows(settings, corpus.load(answered[0].dialogue), answered[0])
+    return Table(table, humans.reference, answered)
+
+
+class _Humans:
+    """The real speakers of one role, by one detector, and the reference rows that are made of them."""
+
+    def __init__(self, train, held_out, role: str, detector: str, prompt_seconds: float, settings: Settings):
+        self._wholes, self._train = (whole_dialogues(held_out, role), whole_dialogues(train, role))
+        self.reference = protocol.make_reference(
+            self._wholes,
+            self._train,
+            coordination.groups_of(train),
+            role,
+            prompt_seconds=prompt_seconds,
+            detector=detector,
+            floor_draws=settings.floor_draws,
+            seed=settings.seed,
+        )
+
+    def rows(self, settings: Settings, shown: Dialogue | None = None, span: Span | None = None) -> list[Row]:
+        """The rows, with an excerpt at `span` of the dialogue `shown` where that is given."""
+        scores = protocol.reference_rows(
+            self.reference,
+            self._wholes,
+            self._train,
+            names=tuple(REFERENCE_ROWS),
+            seed=settings.seed,
+            draws=settings.draws,
+        )
+        example = None
+        if shown is not None:
+            place = [whole.dialogue for whole in self._wholes].index(shown.name)
+            example = _Example(shown, span, place, self.reference, settings.seed)
+        return [self._row(name, scores[name], example, settings.seed) for name in REFERENCE_ROWS]
+
+    def _row(self, name: str, scores: dict, example: "_Example | None", seed: int) -> Row:
+        chunks = self._chunks(name, seed)
+        excerpt = None if example is None else example.of(name, chunks)
+        return _as_row(REFERENCE_ROWS[name], "human" if name == "human" else "reference", scores, chunks, excerpt)
+
+    def _chunks(self, name: str, seed: int) -> list[Chunk]:
+        """What the row did, as `protocol.reference_rows` made it: the first time, where it is made several times."""
+        if name == "human":
+            return self.reference.chunks
+        background = rows.Background(self.reference.tables, self._train, self.reference.spans)
+        return protocol.row_chunks(self.reference, self._wholes, rows.ROWS[name], background, _row_rng(seed, name))
+
+
+def _agent_row(agent: Agent, corpus: Corpus, settings: Settings, reference: protocol.Reference, spans) -> Row:
+    answers, swapped = (_answers(agent, corpus, settings, reference.role, spans, swap) for swap in (False, True))
+    chunks, swapped_chunks = (_chunks(reference, spans, each, agent, settings) for each in (answers, swapped))
+    scores = protocol.score(reference, chunks, np.random.default_rng(settings.seed), draws=settings.draws)
+    scores |= protocol.partner_swap(reference, chunks, swapped_chunks)
+    pairs = [(a.gate, c.own_ipus) for a, c in zip(answers, chunks, strict=True) if a.gate is not None]
+    if pairs:
+        scores["gate_obedience"] = float(np.mean([open_loop.gate_obedience(gate, ipus) for gate, ipus in pairs]))
+    own, partner = answers[0].audio()
+    excerpt = gallery.Excerpt(own, partner, chunks[0].own_ipus, chunks[0].partner_ipus, agent.sample_rate)
+    return _as_row(agent.name, "model", scores, chunks, excerpt)
+
+
+def _answers(agent: Agent, corpus: Corpus, settings: Settings, role: str, spans, swap: bool):
+    folder = settings.out / "audio" / agent.name / (f"{role}-swapped" if swap else role)
+    what = f"{agent.name} as {role}{', partner swapped' if swap else ''}"
+    with tqdm.tqdm(total=sum(span.seconds for span in spans), desc=what, unit="s", bar_format=_BAR) as progress:
+        return open_loop.generate(
+            agent, open_loop.places(role, spans, swap), corpus.load, folder, settings.seed, corpus.key(), progress
+        )
+
+
+def _chunks(reference: protocol.Reference, spans, answers, agent: Agent, settings: Settings) -> list[Chunk]:
+    """What was said, by the same detector, beside what the humans' partner said at the same places."""
+    chunks = []
+    for span, answer in zip(spans, answers, strict=True):
+        spoken = activity_lib.detect(answer.audio()[0], agent.sample_rate, settings.detector)
+        chunks.append(Chunk(span.dialogue, span.index, span.start_seconds, span.seconds, spoken, np.zeros((0, 2))))
+    return protocol.against_original(reference, chunks)
+
+
+class _Example:
+    """One span of one dialogue (the one at `place` of all), at which every reference row is shown and played."""
+
+    def __init__(self, dialogue: Dialogue, span: Span, place: int, reference: protocol.Reference, seed: int):
+        own = dialogue.channel_of(reference.role)
+        self._own, self._partner, self._rate = (dialogue.audio[own], dialogue.audio[1 - own], dialogue.sample_rate)
+        self._span, self._place, self._seed = span, place, seed
+        self._human = self._here(reference.chunks)
+
+    def of(self, name: str, chunks: Sequence[Chunk]) -> gallery.Excerpt:
+        chunk = self._here(chunks)
+        own, note = self._sound(name, chunk)
+        return gallery.Excerpt(own, self._cut(self._partner), chunk.own_ipus, chunk.partner_ipus, self._rate, note)
+
+    def _sound(self, name: str, chunk: Chunk) -> tuple[np.ndarray, str]:
+        if name == "human":
+            return self._cut(self._own), ""
+        if name == "shifted":
+            # `rows.shifted` draws one number a dialogue.
+            share = _row_rng(self._seed, name).uniform(*rows.ROTATED_SHARE, size=self._place + 1)[-1]
+            return self._cut(np.roll(self._own, round(share * len(self._own)))), "The real channel, rotated."
+        noise = gallery.speech_shaped_noise(
+            chunk.own_ipus, self._cut(self._own), self._human.own_ipus, self._rate, np.random.default_rng(self._seed)
+        )
+        return (noise, "This row decides when to speak and has no voice: speech-shaped noise stands for it.")
+
+    def _here(self, chunks: Sequence[Chunk]) -> Chunk:
+        place = (self._span.dialogue, self._span.start_seconds)
+        return next(chunk for chunk in chunks if (chunk.dialogue, chunk.start_seconds) == place)
+
+    def _cut(self, channel: np.ndarray) -> np.ndarray:
+        start = round(self._span.start_seconds * self._rate)
+        return channel[start : start + round(self._span.seconds * self._rate)]
+
+
+def _as_row(name: str, kind: str, scores: dict, chunks: Sequence[Chunk], excerpt: gallery.Excerpt | None) -> Row:
+    per_dialogue = scores.pop("per_dialogue")
+    return Row(name, kind, scores, shape.EventTable(chunks).pool().durations["fto"], excerpt, per_dialogue)
+
+
+def _row_rng(seed: int, name: str) -> np.random.Generator:
+    return np.random.default_rng([seed, *name.encode()])

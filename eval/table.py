@@ -1,0 +1,117 @@
+"""The table of a comparison: which columns it has, and how a number is written, on the terminal as on the page."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+DASH = "-"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Row:
+    """One line of the table, and what is shown of it.
+
+    Attributes:
+        name: what the line is called.
+        kind: "model", "human" or "reference".
+        scores: number by key.
+        ftos: floor-transfer offsets into this speaker, seconds [n], over all that was scored.
+        excerpt: what is played, or None.
+        per_dialogue: for each dialogue its name and scores.
+    """
+
+    name: str
+    kind: str
+    scores: Mapping[str, float | None]
+    ftos: np.ndarray
+    excerpt: Any = None
+    per_dialogue: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A score.
+
+    Attributes:
+        key: in the scores of a row; `<key>_low` and `<key>_high` bound its 95 % interval where there is one.
+        title: at the head of the column.
+        meaning: one sentence for those who see it for the first time.
+        decimals: how many are written.
+        scale: what the value is multiplied by before it is written.
+        signed: whether a positive number carries its sign.
+    """
+
+    key: str
+    title: str
+    meaning: str
+    decimals: int = 2
+    scale: float = 1.0
+    signed: bool = False
+
+    def text(self, scores: Mapping[str, float | None]) -> str:
+        """The number as it is written; a dash where there is none."""
+        return number(scores.get(self.key), self.decimals, self.scale, self.signed)
+
+    def interval(self, scores: Mapping[str, float | None]) -> tuple[float, float] | None:
+        """The 95 % interval, where there is one."""
+        low, high = scores.get(f"{self.key}_low"), scores.get(f"{self.key}_high")
+        return None if low is None or high is None else (low, high)
+
+    def interval_text(self, scores: Mapping[str, float | None]) -> str:
+        bounds = self.interval(scores)
+        if bounds is None:
+            return ""
+        return "–".join(number(bound, self.decimals, self.scale, self.signed) for bound in bounds)
+
+
+COLUMNS = (
+    Column("fto_median", "FTO median, s", "Median floor-transfer offset into this speaker; negative in overlap."),
+    Column("overlap_share", "overlap %", "Share of those floor transfers that overlap the partner.", 1, 100),
+    Column("ipu_per_min", "IPU/min", "Inter-pausal units of this speaker a minute.", 1),
+    Column(
+        "llr", "LLR, bits/s", "What the partner's timing tells of this speaker's; at most 0 for the deaf.", 3, 1, True
+    ),
+    Column("c", "C", "Coordination: LLR as a share of the human one, 0 to 1."),
+    Column("m", "M", "Shape: 1 if no distribution lies farther from the human one than humans do."),
+    Column("ttr", "TTR", "Turn-timing realism, C x M, with its 95 % interval over draws of ten minutes."),
+    Column("dllr", "dLLR", "LLR with the true partner minus with a shifted one; 0 for the deaf.", 3, 1, True),
+    Column("selectivity", "selectivity", "How much oftener it starts where the human did than where not.", 2, 1, True),
+    Column("gate_obedience", "gate", "Share of 20 ms frames in which the sound agrees with the decision to speak."),
+    Column("swap_llr", "swap LLR", "LLR with the true partner when another was heard; at most 0.", 3, 1, True),
+)
+
+
+def number(value: float | None, decimals: int, scale: float = 1.0, signed: bool = False) -> str:
+    """A number with so many decimals; no "-0.00"; a dash for None and NaN."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    text = f"{value * scale:{'+' if signed else ''}.{decimals}f}"
+    zero = not text.strip("+-0.")
+    return text.lstrip("+-") if zero else text
+
+
+def columns_of(rows: Sequence[Mapping[str, float | None]], columns: Sequence[Column] = COLUMNS) -> list[Column]:
+    """The columns in which at least one row has a number."""
+    return [column for column in columns if any(column.text(row) != DASH for row in rows)]
+
+
+def render(names: Sequence[str], rows: Sequence[Mapping[str, float | None]]) -> str:
+    """The rows as lines of text, one a row under a head, in columns that line up."""
+    columns = columns_of(rows)
+    cells = [["", *(column.title for column in columns)]]
+    for name, row in zip(names, rows, strict=True):
+        cells.append([name, *(_cell(column, row) for column in columns)])
+    widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
+    lines = [
+        "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))])
+        for line in cells
+    ]
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+
+
+def _cell(column: Column, row: Mapping[str, float | None]) -> str:
+    interval = column.interval_text(row)
+    return f"{column.text(row)} ({interval})" if interval else column.text(row)
