@@ -21,7 +21,7 @@ from eval.chunks import CHUNK_SECONDS, Chunk, Span, cut_chunk, spans_of
 
 VERSION = 1
 DRAW_CHUNKS = 10
-DRAWS = 100
+DRAWS = 400
 RENDERINGS = 4
 FLOOR_DRAWS = 2000
 FLOOR_PERCENTILE = 95
@@ -39,7 +39,8 @@ class Reference:
         detector: which activity the chunks are of; never compare numbers of different ones.
         prompt_seconds: of both real channels, which a system heard before each chunk.
         draw_chunks: chunks of a draw.
-        floors: the 95th percentile of each distance between a draw of humans and all other human chunks.
+        human_distances: of each name [floor_draws], between a draw of humans and all other human chunks.
+        floors: the 95th percentile of each of them.
         events: the events of the chunks.
         llr: bits per second of each chunk, [n].
     """
@@ -84,7 +85,10 @@ class Reference:
                 f"the human {role}: LLR is {self.llr_human:.3f} bits/s, so timing here tells of no partner; were the"
                 " tables counted on like dialogues, with the same detector?"
             )
-        self.floors = self._floors(np.random.default_rng(seed))
+        self.human_distances = self._human_distances(np.random.default_rng(seed))
+        self.floors = {
+            name: float(np.percentile(found, FLOOR_PERCENTILE)) for name, found in self.human_distances.items()
+        }
         self._place = {_key(chunk): i for i, chunk in enumerate(self.chunks)}
 
     @property
@@ -121,12 +125,10 @@ class Reference:
         left[drawn] = False
         return self.events.pool(left)
 
-    def _floors(self, rng: np.random.Generator) -> dict[str, float]:
+    def _human_distances(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         draws = draw(self.chunks, self.draw_chunks, self.floor_draws, rng)
         found = [shape.distance(self.events.pool(drawn), self.others(drawn)) for drawn in draws]
-        return {
-            name: float(np.percentile([each[name] for each in found], FLOOR_PERCENTILE)) for name in shape.DISTANCES
-        }
+        return {name: np.array([each[name] for each in found]) for name in shape.DISTANCES}
 
 
 def make_reference(
@@ -201,19 +203,19 @@ def score(
         among_humans: `chunks` are the reference's own, and each draw is compared with the others: the human row.
 
     Returns:
-        Means over the draws: ttr, c, m, llr and dllr (bits/s), d_<distance>; ttr_sd over the draws; <key>_low and
-        <key>_high, the 95 % interval of a draw by bootstrap over dialogues. Of all chunks together: selectivity (NaN
-        where the chunks are not those of the reference) and its numbers shifts and holds, fto_median (s),
-        overlap_share, ipu_per_min, n_fto, n_ipu, n_pause, n_backchannel, minutes, n_chunks, n_dialogues. And
-        per_dialogue, a list of rows of the same.
+        Means over the draws: ttr, c, m, llr and dllr (bits/s), d_<distance>. Of the first five also <key>_sd over the
+        draws, and <key>_low and <key>_high, the 95 % interval of a draw by bootstrap over dialogues. Of all chunks
+        together: selectivity (NaN where the chunks are not those of the reference) with its numbers shifts and holds,
+        fto_median (s), overlap_share, ipu_per_min, speech (share of time), n_fto, n_ipu, n_pause, n_backchannel,
+        minutes, n_chunks, n_dialogues. And per_dialogue, a list of rows of the same.
     """
     check_enough(chunks, reference.draw_chunks, "the system")
     measure = _Measure(reference, chunks, rng, among_humans)
     drawn = [measure.draw(each) for each in draw(chunks, reference.draw_chunks, draws, rng)]
     again = [measure.draw(each) for each in draw(chunks, reference.draw_chunks, draws, rng, repeated=True)]
     result = {key: float(np.mean([each[key] for each in drawn])) for key in drawn[0]}
-    result["ttr_sd"] = float(np.std([each["ttr"] for each in drawn]))
     for key in ("ttr", "c", "m", "llr", "dllr"):
+        result[f"{key}_sd"] = float(np.std([each[key] for each in drawn]))
         low, high = np.percentile([each[key] for each in again], INTERVAL_PERCENTILES)
         result |= {f"{key}_low": float(low), f"{key}_high": float(high)}
     everything = np.arange(len(chunks))
