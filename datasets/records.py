@@ -9,7 +9,8 @@ A record is a `tf.train.Example` of one dialogue:
     roles, speakers  bytes, two each
     sample_rate      int64, Hz
 
-Nothing is compressed, so that a crop can be read where it lies; the index keeps the byte offsets.
+Nothing is compressed, so that a crop can be read where it lies; the index keeps the byte offsets. TensorFlow is
+imported where it is used: it takes seconds, and a command answers a bad flag at once.
 """
 
 import dataclasses
@@ -17,7 +18,6 @@ import hashlib
 import os
 
 import numpy as np
-import tensorflow as tf
 
 from datasets.audio import to_int16
 from datasets.dialogue import FRAMES_PER_SECOND, Dialogue, activity
@@ -53,6 +53,8 @@ def write_shard(path: str | os.PathLike, dialogues: list[Dialogue], sample_rate:
 
     The audio is filled up with zeros to a whole 20 ms frame; nothing is cut.
     """
+    import tensorflow as tf
+
     records, position = [], 0
     with tf.io.TFRecordWriter(os.fspath(path)) as writer:
         for dialogue in dialogues:
@@ -65,6 +67,8 @@ def write_shard(path: str | os.PathLike, dialogues: list[Dialogue], sample_rate:
 
 def read_shard(path: str | os.PathLike) -> list[dict]:
     """Every record of a shard as a dict of arrays, strings and numbers; for a look, and for tests."""
+    import tensorflow as tf
+
     return [_decode(tf.train.Example.FromString(raw.numpy())) for raw in tf.data.TFRecordDataset(os.fspath(path))]
 
 
@@ -75,6 +79,8 @@ def checksum(path: str | os.PathLike) -> str:
 
 
 def _encode(dialogue: Dialogue, sample_rate: int, offset: int) -> tuple[bytes, Record]:
+    from tensorflow.train import Example
+
     samples = _whole_frames(dialogue, sample_rate)
     n_frames = samples.shape[1] * FRAMES_PER_SECOND // sample_rate
     ipus = np.stack([activity(dialogue.ipus(channel), n_frames) for channel in (0, 1)])
@@ -88,7 +94,7 @@ def _encode(dialogue: Dialogue, sample_rate: int, offset: int) -> tuple[bytes, R
         "roles": [role.encode() for role in dialogue.roles],
         "speakers": [speaker.encode() for speaker in dialogue.speakers],
     }
-    example = tf.train.Example()
+    example = Example()
     for key, values in features.items():
         example.features.feature[key].bytes_list.value.extend(values)
     example.features.feature["sample_rate"].int64_list.value.append(sample_rate)
@@ -119,7 +125,7 @@ def _whole_frames(dialogue: Dialogue, sample_rate: int) -> np.ndarray:
     return np.pad(to_int16(dialogue.audio), [(0, 0), (0, -dialogue.audio.shape[1] % hop)])
 
 
-def _decode(example: tf.train.Example) -> dict:
+def _decode(example) -> dict:
     feature = example.features.feature
     values = {key: list(feature[key].bytes_list.value) for key in feature if key != "sample_rate"}
     return {
