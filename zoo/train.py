@@ -60,9 +60,12 @@ def train(model_class, sizes, path: pathlib.Path) -> dict:
     folder = RunFolder(path)
     files.writable_folder(path)
     print(f"devices: {devices.describe()}")
-    splits = {split: prepare.prepare(corpus, split) for split in ("train", "validation")}
+    splits = {split: prepare.prepare(corpus, split, workers=os.cpu_count()) for split in ("train", "validation")}
     for split, prepared in splits.items():
-        print(f"{split}: {prepared.describe()}")
+        print(
+            f"{split}: {FLAGS.corpus}, {len(prepared.records)} dialogues, {prepared.seconds / 3600:.2f} h at "
+            f"{prepared.sample_rate} Hz; a channel is silent {prepared.channel_silence_share:.0%} of the time"
+        )
     steps = FLAGS.steps or sizes.steps
     voices = training.trained_voices(splits["train"])
     config = _config(sizes, corpus, devices.describe(), voices)

@@ -4,6 +4,7 @@ What a step sees is a function of the seed and the step's number alone: the stre
 sound within them. So a run that is killed and continued walks the path of one that was not.
 """
 
+import collections
 import contextlib
 import dataclasses
 import math
@@ -171,7 +172,7 @@ class Trainer:
         """Held-out figures, with the counted table and the histogram of loudness beside them."""
         config = self.model.config
         histogram = baselines.LevelHistogram(self._crops(self._train, 0).take(_HISTOGRAM_BATCHES), config.sample_rate)
-        table = baselines.TableBits(prepared_tables(self._train), config.warmup_seconds)
+        table = baselines.TableBits(counted_tables(self._train), config.warmup_seconds)
         totals: dict[str, np.ndarray] = {}
         n = min(
             pipeline.n_batches(self._held_out, config.crop_seconds, config.batch_size, self.seed, 0),
@@ -207,16 +208,21 @@ class Trainer:
 
 
 def trained_voices(prepared: prepare.PreparedSplit) -> list[int]:
-    """The voices of a prepared split that have been heard, at least two, the most heard first."""
-    return prepared.voices()
+    """Voice numbers of the speakers of a split, the most heard first."""
+    frames = collections.Counter()
+    for _, record in prepared.records:
+        for speaker, spoken in zip(record.speakers, record.speech_frames, strict=True):
+            frames[pipeline.voice_of(speaker)] += spoken
+    return [voice for voice, _ in frames.most_common()]
 
 
-def prepared_tables(prepared: prepare.PreparedSplit) -> dict[str, hazard.Tables]:
-    """The protocol's hazard tables by role, counted on a prepared split."""
+def counted_tables(prepared: prepare.PreparedSplit) -> dict[str, hazard.Tables]:
+    """The protocol's hazard tables by role, counted on the annotated activity of a split."""
     pairs = {role: [] for role in ROLES}
-    for roles, activity in prepared.activities():
-        for channel, role in enumerate(roles):
-            pairs[role].append((activity[channel], activity[1 - channel]))
+    for path, record in prepared.records:
+        activity = np.fromfile(path, np.uint8, 2 * record.n_frames, offset=record.activity_offset).reshape(2, -1) > 0
+        for channel, role in enumerate(record.roles):
+            pairs[ROLES[pipeline.role_of(role)]].append((activity[channel], activity[1 - channel]))
     return {role: hazard.fit_tables(found) for role, found in pairs.items()}
 
 
