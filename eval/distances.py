@@ -9,6 +9,17 @@ def wasserstein(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(below_a - below_b)[:-1] @ np.diff(values))
 
 
+def weighted_wasserstein(steps: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
+    """Wasserstein-1 distance of two weightings of the same values.
+
+    Args:
+        steps: [n - 1] from each value to the next, in ascending order.
+        a, b: weights [n], at least 0, neither all 0; they need not add up to 1.
+    """
+    below = np.cumsum(a / a.sum() - b / b.sum())
+    return float(np.abs(below[:-1]) @ steps)
+
+
 def kolmogorov_smirnov(a: np.ndarray, b: np.ndarray) -> float:
     """Largest difference of the two samples' distributions, in [0, 1]."""
     _, below_a, below_b = _distributions(a, b)
@@ -22,11 +33,15 @@ def jensen_shannon(a: np.ndarray, b: np.ndarray, edges: np.ndarray) -> float:
         a, b: samples [n], [m], neither empty.
         edges: [k] ascending; the bins are those between the edges and one beyond each end.
     """
-    p, q = (np.bincount(np.searchsorted(edges, x, "right"), minlength=len(edges) + 1) / len(x) for x in (a, b))
-    mixture = (p + q) / 2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        terms = [np.where(x > 0, x * np.log2(x / mixture), 0) for x in (p, q)]
-    return float(np.sum(terms) / 2)
+    counts = [np.bincount(np.searchsorted(edges, x, "right"), minlength=len(edges) + 1) for x in (a, b)]
+    return histogram_jensen_shannon(*counts)
+
+
+def histogram_jensen_shannon(a: np.ndarray, b: np.ndarray) -> float:
+    """Jensen-Shannon divergence of two histograms [bins] in bits; neither may be empty."""
+    p, q = a / a.sum(), b / b.sum()
+    logs = [np.log2(x, out=np.zeros(len(x)), where=x > 0) for x in (p, q, (p + q) / 2)]
+    return float(p @ (logs[0] - logs[2]) + q @ (logs[1] - logs[2])) / 2
 
 
 def log_rate_ratio(count: float, minutes: float, reference_count: float, reference_minutes: float) -> float:

@@ -119,15 +119,16 @@ class Reference:
             "chunks": [[chunk.dialogue, chunk.start_seconds, chunk.seconds] for chunk in self.chunks],
         }
 
-    def others(self, drawn: np.ndarray) -> shape.Sample:
-        """What the humans of all chunks but the drawn ones did."""
-        left = np.ones(len(self.chunks), bool)
-        left[drawn] = False
-        return self.events.pool(left)
+    def times_of_others(self, drawn: np.ndarray) -> np.ndarray:
+        """How often each chunk is taken where all but the drawn ones are: int [n]."""
+        left = np.ones(len(self.chunks), int)
+        left[drawn] = 0
+        return left
 
     def _human_distances(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         draws = draw(self.chunks, self.draw_chunks, self.floor_draws, rng)
-        found = [shape.distance(self.events.pool(drawn), self.others(drawn)) for drawn in draws]
+        among = shape.Comparison(self.events, self.events)
+        found = [among.distance(self.events.times(drawn), self.times_of_others(drawn)) for drawn in draws]
         return {name: np.array([each[name] for each in found]) for name in shape.DISTANCES}
 
 
@@ -234,16 +235,17 @@ class _Measure:
         if among_humans and [_key(chunk) for chunk in chunks] != [_key(chunk) for chunk in reference.chunks]:
             raise InputError("only the reference's own chunks can be scored among humans")
         self._reference, self._chunks, self._among_humans = reference, chunks, among_humans
-        self._everyone = reference.events.pool()
         self._events = shape.EventTable(chunks)
+        self._comparison = shape.Comparison(self._events, reference.events)
         self._llr = coordination.llr_per_chunk(reference.tables, chunks)
         self._dllr = coordination.dllr_per_chunk(reference.tables, chunks, rng)
         self._real = reference.real(chunks)
 
     def draw(self, drawn: np.ndarray) -> dict[str, float]:
         """C, M, TTR and what they are made of, on one draw."""
-        humans = self._reference.others(drawn) if self._among_humans else self._everyone
-        found = shape.distance(self._events.pool(drawn), humans)
+        reference = self._reference
+        humans = reference.times_of_others(drawn) if self._among_humans else reference.events.times()
+        found = self._comparison.distance(self._events.times(drawn), humans)
         m = shape.shape_score(found, self._reference.floors)
         llr = self._mean(self._llr, drawn)
         c = float(np.clip(llr / self._reference.llr_human, 0, 1))
@@ -365,13 +367,18 @@ def reference_rows(
         raise InputError(f"no reference row {unknown[0]!r}; the choices are {', '.join(rows.ROWS)}")
     background, scores = rows.Background(reference.tables, train, reference.spans), {}
     for name in names:
-        rng = np.random.default_rng([seed, *name.encode()])
+        rng = row_rng(seed, name)
         is_human = name == "human"
         renderings = 1 if name in rows.DETERMINED else RENDERINGS
         made = [row_chunks(reference, wholes, rows.ROWS[name], background, rng) for _ in range(renderings)]
         made = reference.chunks if is_human else [chunk for each in made for chunk in each]
         scores[name] = score(reference, made, rng, draws=draws, among_humans=is_human)
     return scores
+
+
+def row_rng(seed: int, name: str) -> np.random.Generator:
+    """The chance of a reference row; what `reference_rows` draws first with it is the row's first rendering."""
+    return np.random.default_rng([seed, *name.encode()])
 
 
 def json_ready(scores: Mapping[str, Any]) -> dict[str, Any]:
