@@ -111,12 +111,13 @@ def _say_words(words: Words) -> None:
 
 
 def _under(part: Table) -> str:
-    n_dialogues = len({span.dialogue for span in part.spans})
-    minutes = sum(span.seconds for span in part.spans) / 60
-    prompt = f" after {PROMPT_SECONDS:g} s of prompt" if part.spans[0].prompt_seconds else ""
+    n_dialogues = len({chunk.dialogue for chunk in part.reference.chunks})
+    prompt = f", each after {part.reference.prompt_seconds:g} s of prompt" if part.reference.prompt_seconds else ""
+    models = [row.scores["n_chunks"] for row in part.rows if row.kind == "model"]
+    answered = f", models on {models[0]} of them" if models else ""
     return (
-        f"{n_dialogues} dialogues, {len(part.spans)} x {CHUNK_SECONDS:g} s{prompt} ({minutes:.0f} min); speech by"
-        f" {part.reference.detector}; draws of {part.reference.draw_chunks} chunks, 95 % intervals by dialogue"
+        f"{n_dialogues} dialogues, {len(part.reference.chunks)} x {CHUNK_SECONDS:g} s{prompt}{answered}; speech by"
+        f" {part.reference.detector}; draws of {part.reference.draw_chunks}, 95 % intervals by dialogue"
     )
 
 

@@ -90,8 +90,9 @@ def compare_words(corpus: Corpus, settings: Settings) -> Words | None:
 def _open_loop(corpus: Corpus, agents: Sequence[Agent], settings: Settings, role: str, train, held_out) -> Table:
     humans = _Humans(train, held_out, role, settings.detector, PROMPT_SECONDS, settings)
     answered = [span for span in humans.reference.spans if span.index < settings.chunks_per_dialogue]
-    table = [_agent_row(agent, corpus, settings, humans.reference, answered) for agent in agents]
-    table += humans.rows(settings, corpus.load(answered[0].dialogue), answered[0])
+    shown = humans.liveliest(answered)
+    table = [_agent_row(agent, corpus, settings, humans.reference, answered, shown) for agent in agents]
+    table += humans.rows(settings, corpus.load(shown.dialogue), shown)
     return Table(table, humans.reference, answered)
 
 
@@ -110,6 +111,15 @@ class _Humans:
             floor_draws=settings.floor_draws,
             seed=settings.seed,
         )
+
+    def liveliest(self, spans: Sequence[Span]) -> Span:
+        """The span in which the human took the floor most often: what is shown of every row."""
+        wanted = set(spans)
+        chunks = [
+            chunk for span, chunk in zip(self.reference.spans, self.reference.chunks, strict=True) if span in wanted
+        ]
+        taken = [len(shape.EventTable([chunk]).pool().durations["fto"]) for chunk in chunks]
+        return spans[int(np.argmax(taken))]
 
     def rows(self, settings: Settings, shown: Dialogue | None = None, span: Span | None = None) -> list[Row]:
         """The rows, with an excerpt at `span` of the dialogue `shown` where that is given."""
@@ -140,7 +150,7 @@ class _Humans:
         return protocol.row_chunks(self.reference, self._wholes, rows.ROWS[name], background, _row_rng(seed, name))
 
 
-def _agent_row(agent: Agent, corpus: Corpus, settings: Settings, reference: protocol.Reference, spans) -> Row:
+def _agent_row(agent: Agent, corpus: Corpus, settings: Settings, reference: protocol.Reference, spans, shown) -> Row:
     answers, swapped = (_answers(agent, corpus, settings, reference.role, spans, swap) for swap in (False, True))
     chunks, swapped_chunks = (_chunks(reference, spans, each, agent, settings) for each in (answers, swapped))
     scores = protocol.score(reference, chunks, np.random.default_rng(settings.seed), draws=settings.draws)
@@ -148,8 +158,8 @@ def _agent_row(agent: Agent, corpus: Corpus, settings: Settings, reference: prot
     pairs = [(a.gate, c.own_ipus) for a, c in zip(answers, chunks, strict=True) if a.gate is not None]
     if pairs:
         scores["gate_obedience"] = float(np.mean([open_loop.gate_obedience(gate, ipus) for gate, ipus in pairs]))
-    own, partner = answers[0].audio()
-    excerpt = gallery.Excerpt(own, partner, chunks[0].own_ipus, chunks[0].partner_ipus, agent.sample_rate)
+    chunk, (own, partner) = chunks[spans.index(shown)], answers[spans.index(shown)].audio()
+    excerpt = gallery.Excerpt(own, partner, chunk.own_ipus, chunk.partner_ipus, agent.sample_rate)
     return _as_row(agent.name, "model", scores, chunks, excerpt)
 
 

@@ -11,12 +11,12 @@ import numpy as np
 from datasets import files
 from eval import figures, gallery
 from eval.gallery import Excerpt
-from eval.table import COLUMNS, Column, Row, columns_of
+from eval.table import COLUMNS, HEADLINE, Column, Row, columns_of
 
-# What the sound of all rows together may take of a page that stays below 15 MB.
-AUDIO_BUDGET_BYTES = 9_000_000
-_BYTES_PER_STEREO_SAMPLE = 3.2  # of a FLAC in base64: 16 bit, rarely below six tenths, four thirds in base64
+# What the sound of all rows together may take of a page that stays below 15 MB with its pictures.
+AUDIO_BUDGET_BYTES = 10_000_000
 _EXCERPT_SECONDS = (60, 45, 30, 20, 15, 10, 5)
+_TTR = next(column for column in COLUMNS if column.key == HEADLINE)
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 
 
@@ -40,8 +40,8 @@ def write_report(
         appendix: further tables, each with title, under, head and rows of texts.
         provenance: names and values.
     """
-    n_excerpts = sum(row.excerpt is not None for rows in rows_by_role.values() for row in rows)
-    parts = [_part(role, rows, under[role], n_excerpts) for role, rows in rows_by_role.items()]
+    seconds = affordable_seconds([row.excerpt for rows in rows_by_role.values() for row in rows if row.excerpt])
+    parts = [_part(role, rows, under[role], seconds) for role, rows in rows_by_role.items()]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
     )
@@ -58,14 +58,17 @@ def write_report(
         part.write_text(page, encoding="utf-8")
 
 
-def excerpt_seconds(n_excerpts: int, sample_rate: int) -> int:
-    """How long each of so many stereo excerpts may be so that the page stays small."""
-    affordable = AUDIO_BUDGET_BYTES / (max(n_excerpts, 1) * sample_rate * _BYTES_PER_STEREO_SAMPLE)
-    return next((seconds for seconds in _EXCERPT_SECONDS if seconds <= affordable), _EXCERPT_SECONDS[-1])
+def affordable_seconds(excerpts: Sequence[Excerpt]) -> int:
+    """How much of each excerpt may be played so that the page stays small."""
+    for seconds in _EXCERPT_SECONDS:
+        if sum(len(gallery.flac_address(excerpt.first(seconds))) for excerpt in excerpts) <= AUDIO_BUDGET_BYTES:
+            return seconds
+    return _EXCERPT_SECONDS[-1]
 
 
-def _part(role: str, rows: Sequence[Row], under: str, n_excerpts: int) -> dict[str, Any]:
-    columns = columns_of([row.scores for row in rows])
+def _part(role: str, rows: Sequence[Row], under: str, seconds: float) -> dict[str, Any]:
+    # The headline comes first: on a phone the rest has to be scrolled to.
+    columns = sorted(columns_of([row.scores for row in rows]), key=lambda column: column.key != HEADLINE)
     human = next(row for row in rows if row.kind == "human")
     return {
         "role": role,
@@ -75,26 +78,26 @@ def _part(role: str, rows: Sequence[Row], under: str, n_excerpts: int) -> dict[s
         "rows": [
             {"name": row.name, "kind": row.kind, "cells": [_cell(column, row) for column in columns]} for row in rows
         ],
-        "gallery": [_exhibit(row, human, n_excerpts) for row in rows if row.excerpt is not None],
+        "gallery": [_exhibit(row, human, seconds) for row in rows if row.excerpt is not None],
     }
 
 
 def _cell(column: Column, row: Row) -> dict[str, Any]:
     # Only TTR is drawn: the others have no common scale.
-    interval = column.interval(row.scores) if column.key == "ttr" else None
+    interval = column.interval(row.scores) if column.key == HEADLINE else None
     return {"text": column.text(row.scores), "interval": interval, "value": row.scores.get(column.key)}
 
 
 def _ttr_interval(row: Row) -> tuple[float, float] | None:
-    return next(column for column in COLUMNS if column.key == "ttr").interval(row.scores)
+    return _TTR.interval(row.scores)
 
 
-def _exhibit(row: Row, human: Row, n_excerpts: int) -> dict[str, Any]:
-    excerpt: Excerpt = row.excerpt.first(excerpt_seconds(n_excerpts, row.excerpt.sample_rate))
+def _exhibit(row: Row, human: Row, seconds: float) -> dict[str, Any]:
+    excerpt: Excerpt = row.excerpt.first(seconds)
     return {
         "name": row.name,
         "kind": row.kind,
-        "ttr": next(column for column in COLUMNS if column.key == "ttr").text(row.scores),
+        "ttr": _TTR.text(row.scores),
         "seconds": round(excerpt.seconds, 3),
         "audio": gallery.flac_address(excerpt),
         "fto": figures.svg(lambda ax: figures.draw_fto(ax, row.ftos, human.ftos), 2.9, 1.9, margins=True),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 DASH = "-"
+HEADLINE = "ttr"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -60,11 +61,13 @@ class Column:
         low, high = scores.get(f"{self.key}_low"), scores.get(f"{self.key}_high")
         return None if low is None or high is None else (low, high)
 
-    def interval_text(self, scores: Mapping[str, float | None]) -> str:
-        bounds = self.interval(scores)
+    def text_with_interval(self, scores: Mapping[str, float | None]) -> str:
+        """The number and, in the headline column, its interval; the other intervals are in the files."""
+        bounds = self.interval(scores) if self.key == HEADLINE else None
         if bounds is None:
-            return ""
-        return "–".join(number(bound, self.decimals, self.scale, self.signed) for bound in bounds)
+            return self.text(scores)
+        low, high = (number(bound, self.decimals, self.scale, self.signed) for bound in bounds)
+        return f"{self.text(scores)} ({low} to {high})"
 
 
 COLUMNS = (
@@ -103,15 +106,10 @@ def render(names: Sequence[str], rows: Sequence[Mapping[str, float | None]]) -> 
     columns = columns_of(rows)
     cells = [["", *(column.title for column in columns)]]
     for name, row in zip(names, rows, strict=True):
-        cells.append([name, *(_cell(column, row) for column in columns)])
+        cells.append([name, *(column.text_with_interval(row) for column in columns)])
     widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
     lines = [
         "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))])
         for line in cells
     ]
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
-
-
-def _cell(column: Column, row: Mapping[str, float | None]) -> str:
-    interval = column.interval_text(row)
-    return f"{column.text(row)} ({interval})" if interval else column.text(row)
