@@ -81,7 +81,7 @@ COLUMNS = (
     Column("m", "M", "Shape: 1 if no distribution lies farther from the human one than humans do."),
     Column("ttr", "TTR", "Turn-timing realism, C x M, with its 95 % interval over draws of ten minutes."),
     Column("dllr", "dLLR", "LLR with the true partner minus with a shifted one; 0 for the deaf.", 3, 1, True),
-    Column("selectivity", "selectivity", "How much oftener it starts where the human did than where not.", 2, 1, True),
+    Column("selectivity", "selectivity", "How much more it starts where the human did than elsewhere.", 2, 1, True),
     Column("gate_obedience", "gate", "Share of 20 ms frames in which the sound agrees with the decision to speak."),
     Column("swap_llr", "swap LLR", "LLR with the true partner when another was heard; at most 0.", 3, 1, True),
 )
