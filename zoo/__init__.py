@@ -1,0 +1,3 @@
+import babblezoo
+
+babblezoo.use_our_datasets()
