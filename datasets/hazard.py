@@ -84,20 +84,19 @@ def ages(activity: np.ndarray) -> np.ndarray:
 def age_frames(activity: np.ndarray) -> np.ndarray:
     """Frames since the last change, counting the one of the change: int [..., n_frames], from 1."""
     activity = np.asarray(activity, bool)
-    index = np.arange(activity.shape[-1])
-    changed = np.zeros(activity.shape, np.int64)
-    changed[..., 1:] = np.where(activity[..., 1:] != activity[..., :-1], index[1:], 0)
+    index = np.arange(activity.shape[-1], dtype=np.int32)
+    changed = np.zeros(activity.shape, np.int32)
+    np.multiply(activity[..., 1:] != activity[..., :-1], index[1:], out=changed[..., 1:])
     return index - np.maximum.accumulate(changed, axis=-1) + 1
 
 
 def fit_tables(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Tables:
     """Counts one role: `pairs` of (own, partner) activity, each bool [n_frames]."""
-    toggles, frames = np.zeros(_N_CELLS**2), np.zeros(_N_CELLS**2)
+    counts = np.zeros(2 * _N_CELLS**2, np.int64)
     for own, partner in pairs:
-        cells, toggled = _history(own, partner)
-        frames += np.bincount(cells.ravel(), minlength=_N_CELLS**2)
-        toggles += np.bincount(cells.ravel(), weights=toggled.ravel(), minlength=_N_CELLS**2)
-    return Tables(toggles.astype(np.int64).reshape(_SHAPE), frames.astype(np.int64).reshape(_SHAPE))
+        counts += np.bincount(_events(own, partner).ravel(), minlength=len(counts))
+    stayed, toggled = counts.reshape(2, *_SHAPE)
+    return Tables(toggled, stayed + toggled)
 
 
 def fit_dialogues(dialogues: Iterable[Dialogue]) -> dict[str, Tables]:
@@ -112,17 +111,15 @@ def fit_dialogues(dialogues: Iterable[Dialogue]) -> dict[str, Tables]:
 
 def log2_likelihood(tables: Tables, own: np.ndarray, partner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Bits of the own activity under the joint and the own table: two float64 [...], each at most 0."""
-    cells, toggled = _history(own, partner)
-    hazards = tables.joint.ravel(), np.repeat(tables.own.ravel(), _N_CELLS)
-    joint, alone = (np.stack([np.log2(1 - hazard), np.log2(hazard)]) for hazard in hazards)
-    toggled = toggled.astype(np.int8)
-    return joint[toggled, cells].sum(axis=-1), alone[toggled, cells].sum(axis=-1)
+    events = _events(own, partner)
+    joint, alone = _bits(tables)
+    return joint[events].sum(axis=-1), alone[events].sum(axis=-1)
 
 
 def llr(tables: Tables, own: np.ndarray, partner: np.ndarray) -> np.ndarray:
     """Log-likelihood ratio of the joint over the own table, bits per second [...]; negative for the uncoordinated."""
-    joint_bits, own_bits = log2_likelihood(tables, own, partner)
-    return (joint_bits - own_bits) * FRAMES_PER_SECOND / np.shape(own)[-1]
+    joint, alone = _bits(tables)
+    return (joint - alone)[_events(own, partner)].sum(axis=-1) * FRAMES_PER_SECOND / np.shape(own)[-1]
 
 
 def sample_against(
@@ -204,13 +201,19 @@ def maptask_tables() -> dict[str, Tables]:
     return load_tables(SHIPPED_TABLES)[0]
 
 
-def _history(own: np.ndarray, partner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cell 0..675 of both speakers in frame t-1 and whether the own toggles in t, for t from 1: [..., n_frames - 1]."""
+def _events(own: np.ndarray, partner: np.ndarray) -> np.ndarray:
+    """What happened in each frame t from 1: the cell 0..675 of both speakers in t-1, plus 676 if the own toggled."""
     own, partner = np.asarray(own, bool), np.asarray(partner, bool)
     if own.shape != partner.shape:
         raise InputError(f"own and partner activity differ in length: {own.shape} and {partner.shape} frames")
-    cells = _cells(own) * _N_CELLS + _cells(partner)
-    return cells[..., :-1], own[..., 1:] != own[..., :-1]
+    toggled = own[..., 1:] != own[..., :-1]
+    return _cells(own)[..., :-1] * _N_CELLS + _cells(partner)[..., :-1] + toggled * _N_CELLS**2
+
+
+def _bits(tables: Tables) -> tuple[np.ndarray, np.ndarray]:
+    """log2 of the probability of each event, by the joint and by the own table: float64 [1352] each."""
+    hazards = tables.joint.ravel(), np.repeat(tables.own.ravel(), _N_CELLS)
+    return tuple(np.log2(np.concatenate([1 - hazard, hazard])) for hazard in hazards)
 
 
 def _cells(activity: np.ndarray) -> np.ndarray:
@@ -220,15 +223,14 @@ def _cells(activity: np.ndarray) -> np.ndarray:
 def _sample(hazard: np.ndarray, partner: np.ndarray, rng: np.random.Generator, prompt: np.ndarray | None) -> np.ndarray:
     partner = np.asarray(partner, bool)
     own = [False] if prompt is None or not len(prompt) else np.asarray(prompt, bool).tolist()[: len(partner)]
-    age = min(int(age_frames(np.array(own))[-1]), _OLDEST_FRAMES)
-    state = own[-1]
+    age, state = int(age_frames(np.array(own))[-1]), own[-1]
     # Plain lists: a numpy scalar per frame would cost ten times as much.
-    hazards, bins = hazard.tolist(), _BIN_OF_FRAMES.tolist()
+    hazards, bins = hazard.tolist(), _BIN_OF_FRAMES[np.arange(len(partner) + 1).clip(max=_OLDEST_FRAMES)].tolist()
     chance, cells = rng.random(len(partner)).tolist(), _cells(partner).tolist()
     for t in range(len(own), len(partner)):
         toggles = chance[t] < hazards[state * N_AGES + bins[age]][cells[t - 1]]
         state ^= toggles
-        age = 1 if toggles else min(age + 1, _OLDEST_FRAMES)
+        age = 1 if toggles else age + 1
         own.append(state)
     return np.array(own[: len(partner)], bool)
 
