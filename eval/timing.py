@@ -20,7 +20,7 @@ All functions are pure. Intervals are IPUs, float64 [n, 2] of (start, end) in se
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -226,11 +226,6 @@ def statistics(happened: Sequence[Events]) -> dict[str, float]:
     for name, seconds in lengths.items():
         result |= {f"{name}_per_min": len(seconds) / minutes, **_mean_and_median(name, seconds)}
     return {name: float(value) for name, value in result.items()}
-
-
-def compare_statistics(ours: Mapping[str, float], theirs: Mapping[str, float]) -> dict[str, float]:
-    """Relative difference of every statistic that both have."""
-    return {name: ours[name] / theirs[name] - 1 for name in ours if theirs.get(name)}
 
 
 def _floor(a: np.ndarray, b: np.ndarray, duration_seconds: float) -> tuple[np.ndarray, np.ndarray]:
