@@ -27,10 +27,11 @@ def test_every_floor_and_row_is_published_once():
     assert reproduce.SECTION_2["train"].keys() == reproduce.SECTION_2["test"].keys()
 
 
-def test_without_data_it_says_what_is_wanted(monkeypatch):
+def test_without_data_it_says_what_is_wanted(monkeypatch, capsys):
     monkeypatch.delenv("MAPTASK_DIR", raising=False)
     with pytest.raises(InputError, match="--data_dir"):
-        list(reproduce.checks(None))
+        reproduce.main(None)
+    assert capsys.readouterr().out == ""
 
 
 def test_section_2_holds_on_map_task(maptask_dir):
