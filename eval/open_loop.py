@@ -136,6 +136,8 @@ def _answer_group(agent, group, load, folder, seed, key, progress) -> list[Answe
 def _keep(stem: pathlib.Path, key: str, response: Response, partner: np.ndarray, sample_rate: int) -> Answer:
     if response.audio.shape != partner.shape:
         raise ValueError(f"an agent answered {partner.shape} samples with {response.audio.shape}")
+    if not np.isfinite(response.audio).all():
+        raise InputError(f"{stem}: the model answered with samples that are not finite; its training went astray")
     stereo = np.stack([response.audio, partner], axis=1).clip(-1, 1)
     sound, note = _paths(stem)
     with files.replacing(sound) as part:

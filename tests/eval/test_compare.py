@@ -12,6 +12,7 @@ import soundfile
 
 from datasets.errors import InputError
 from eval import compare, comparison, detection, open_loop
+from eval.agents import Response
 from eval.chunks import Span
 from eval.comparison import Settings
 
@@ -136,6 +137,16 @@ def test_another_agent_or_seed_is_asked_anew(talk, sampler, tmp_path):
         return agent.answered
 
     assert [asked(sampler(), 0), asked(sampler(), 0), asked(sampler(), 1), asked(sampler("other"), 1)] == [1, 0, 1, 1]
+
+
+def test_refuses_an_answer_that_is_no_sound(talk, sampler, tmp_path, monkeypatch):
+    agent, corpus = sampler(), talk()
+    place = open_loop.places("follower", [Span("test-1", 0, 30.0, 60.0, 30.0)])
+    answer = Response(np.full(60 * 8000, np.nan, np.float32))
+    monkeypatch.setattr(agent, "respond_batch", lambda *inputs, **options: [answer])
+    with pytest.raises(InputError, match="not finite"):
+        open_loop.generate(agent, place, corpus.load, tmp_path, 0, corpus.key(), None)
+    assert not list(tmp_path.iterdir())
 
 
 def test_without_runs_the_reference_rows_stand_alone(talk, tmp_path, capsys):
