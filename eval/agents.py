@@ -105,7 +105,8 @@ class SavedModelAgent(Agent):
 
     def __init__(self, path: str | os.PathLike):
         self.path = pathlib.Path(path)
-        self.name = self.path.resolve().name
+        whole = self.path.resolve()
+        self.name = whole.parent.name if whole.name == "saved_model" else whole.name
         self.fingerprint = digest(file for file in self.path.rglob("*") if file.is_file())
         self.sample_rate = int(self._model.sample_rate.numpy())
 
