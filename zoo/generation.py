@@ -1,15 +1,22 @@
-"""Loops over the step contract: an answer to a partner, and a duet of two agents."""
+"""Loops over the step contract: an answer to a partner, and a duet of two agents.
+
+Two engines make the same sound from the same random numbers: `graph` runs the model's own loop of samples in
+TensorFlow, `fused` a kernel compiled by numba, where the sound tier has one.
+"""
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
+from datasets.dialogue import FRAMES_PER_SECOND
 from datasets.errors import InputError
 from zoo import hearing
 from zoo.agent import ROLES, DialogueModel
 
-_PIECE_FRAMES = 50
+ENGINES = ("fused", "graph")
+Progress = Callable[[int], None]
+_REPORT_FRAMES = 25
 
 
 def respond(
@@ -22,31 +29,56 @@ def respond(
     *,
     seed: int,
     temperature: float = 1.0,
-    progress: Callable[[int], None] | None = None,
+    engine: str = "fused",
+    progress: Progress | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """An agent's channel against given partners; see `zoo.runs.Run.respond_batch`.
+    """An agent's channel against given partners.
 
     Args:
+        model: trained.
+        prompt_own, prompt_partner: float32 [n, samples], heard first; may be of no length.
+        partner: float32 [n, samples], what follows the prompt.
+        roles, voices: one a row.
+        seed: of everything that is drawn.
+        temperature: of the sound alone.
+        engine: "fused" or "graph".
         progress: called with the number of frames done since the last call.
+
+    Returns:
+        audio float32 [n, samples] of the partner's length down to a whole frame, gate bool [n, frames].
     """
+    for what, sound in (("the prompt", prompt_own), ("the partner's prompt", prompt_partner), ("the partner", partner)):
+        if not np.isfinite(sound).all():
+            raise InputError(f"{what} has samples that are not finite; was a file read with the wrong sample format?")
     state = prompted_state(model, prompt_own, prompt_partner, roles, voices)
-    hop, batch = model.config.hop, len(roles)
+    hop = model.config.hop
     n_frames = partner.shape[1] // hop
-    partner = tf.constant(partner[:, : n_frames * hop], tf.float32)
-    piece = _compiled(model)
-    audio, gates = [np.zeros([batch, 0], np.float32)], [np.zeros([batch, 0], bool)]
-    for start in range(0, n_frames, _PIECE_FRAMES):
-        frames = min(_PIECE_FRAMES, n_frames - start)
-        heard = partner[:, start * hop : (start + frames) * hop]
-        sound, gate, state = piece(heard, tf.constant(frames), state, tf.constant(seed), tf.constant(temperature))
-        audio.append(sound.numpy())
-        gates.append(gate.numpy() > 0)
-        if progress:
-            progress(frames)
-    return np.concatenate(audio, axis=1), np.concatenate(gates, axis=1)
+    heard = np.asarray(partner[:, : n_frames * hop], np.float32).reshape(len(partner), n_frames, hop)
+    return _converse(model, state, lambda t, _: heard[:, t], n_frames, seed, temperature, engine, progress)
 
 
-def prompted_state(model, prompt_own, prompt_partner, roles, voices) -> dict:
+def duet(
+    model: DialogueModel,
+    seconds: float,
+    voices: Sequence[int],
+    *,
+    seed: int,
+    temperature: float = 1.0,
+    engine: str = "fused",
+    progress: Progress | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Two copies of an agent talk to each other, a giver and a follower.
+
+    Returns:
+        audio float32 [2, samples], gate bool [2, frames].
+    """
+    nothing = np.zeros([2, 0], np.float32)
+    state = prompted_state(model, nothing, nothing, ROLES, voices)
+    n_frames = round(seconds * FRAMES_PER_SECOND)
+    return _converse(model, state, lambda _, own: own[::-1], n_frames, seed, temperature, engine, progress)
+
+
+def prompted_state(model: DialogueModel, prompt_own, prompt_partner, roles, voices) -> dict:
     """The state after a prompt of both channels, each float32 [n, samples] (the end of it that is whole frames)."""
     unknown = sorted(set(roles) - set(ROLES))
     if unknown:
@@ -58,43 +90,74 @@ def prompted_state(model, prompt_own, prompt_partner, roles, voices) -> dict:
     if not n_frames:
         return state
     own, partner = (tf.constant(x[:, x.shape[1] - n_frames * hop :], tf.float32) for x in (prompt_own, prompt_partner))
-    speech = hearing.level_db(own, model.config.sample_rate) > model.dialogue.speech_db
-    return model.observe(own, hearing.bridged_gate(speech), partner, state)[1]
+    return _functions(model)["hear"](own, partner, state)
 
 
-def duet(
-    model: DialogueModel,
-    seconds: float,
-    voices: tuple[int, int],
-    *,
-    seed: int,
-    temperature: float = 1.0,
-    progress: Callable[[int], None] | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Two copies of an agent talk to each other, giver and follower.
-
-    Returns:
-        audio float32 [2, samples], gate bool [2, frames].
-    """
-    hop, n_frames = model.config.hop, round(seconds * 50)
-    state = model.initial_state(2, tf.constant([0, 1]), tf.constant(list(voices), tf.int32) % model.config.voices)
-    step = tf.function(lambda state, seed, temperature: _duet_step(model, state, seed, temperature), autograph=False)
-    audio, gates = np.zeros([2, n_frames, hop], np.float32), np.zeros([2, n_frames], bool)
+def _converse(model, state, partner_at, n_frames, seed, temperature, engine, progress):
+    """Speak and listen, frame by frame; `partner_at(t, own frame)` is what the partner says in frame t."""
+    speak = _speaker(model, state, engine)
+    listen = _functions(model)["listen"]
+    seed, temperature = tf.constant(seed), float(temperature)
+    batch, hop = len(state["gate"]), model.config.hop
+    audio, gates = np.zeros([batch, n_frames, hop], np.float32), np.zeros([batch, n_frames], bool)
     for t in range(n_frames):
-        frame, gate, state = step(state, tf.constant(seed), tf.constant(temperature))
-        audio[:, t], gates[:, t] = frame.numpy(), gate.numpy() > 0
-        if progress and (t + 1) % _PIECE_FRAMES == 0:
-            progress(_PIECE_FRAMES)
-    return audio.reshape(2, -1), gates
+        audio[:, t], gates[:, t], state = speak(state, seed, temperature)
+        state = listen(tf.constant(partner_at(t, audio[:, t])), state)
+        if progress and ((t + 1) % _REPORT_FRAMES == 0 or t + 1 == n_frames):
+            progress((t % _REPORT_FRAMES) + 1)
+    return audio.reshape(batch, n_frames * hop), gates
 
 
-def _duet_step(model, state, seed, temperature):
-    frame, gate, state = model.speak(state, seed, temperature)
-    return frame, gate, model.listen(frame[::-1], state)
+def _speaker(model, state, engine: str):
+    """`speak(state, seed, temperature) -> frame [batch, hop], gate bool [batch], state` of an engine."""
+    if engine not in ENGINES:
+        raise InputError(f"--engine={engine}: must be one of {', '.join(ENGINES)}")
+    if engine == "fused":
+        try:
+            return _FusedSpeaker(model, state)
+        except ImportError as error:
+            print(f"the fused engine needs numba ({error}); going on with the graph")
+    speak = _functions(model)["speak"]
+
+    def in_graph(state, seed, temperature):
+        frame, gate, state = speak(state, seed, tf.constant(temperature))
+        return frame.numpy(), gate.numpy() > 0, state
+
+    return in_graph
 
 
-def _compiled(model):
-    """The model's generate as a graph, traced once a model."""
-    if not hasattr(model, "compiled_generate"):
-        model.compiled_generate = tf.function(model.generate, autograph=False, reduce_retracing=True)
-    return model.compiled_generate
+class _FusedSpeaker:
+    """The gate and the code by the graph, the samples by the kernel, whose buffers stay in numpy."""
+
+    def __init__(self, model: DialogueModel, state: dict):
+        self._kernel = model.sound.fused()
+        self._buffers = self._kernel.buffers(state["sound"])
+        self._decide = _functions(model)["decide"]
+
+    def __call__(self, state, seed, temperature):
+        past = state["own_past"].numpy()
+        gate, conditions, uniforms, room, state = self._decide(state, seed)
+        gate, uniforms = gate.numpy() > 0, uniforms.numpy()
+        frame = self._kernel.generate(past, gate, conditions.numpy(), self._buffers, uniforms, temperature)
+        frame = np.where(gate[:, None], frame, room.numpy())
+        return frame, gate, {**state, "own_past": tf.constant(frame)}
+
+
+def _functions(model: DialogueModel) -> dict[str, Callable]:
+    """The halves of the step as graphs, made once a model."""
+
+    def hear(own, partner, state):
+        speech = hearing.level_db(own, model.config.sample_rate) > model.dialogue.speech_db
+        return model.observe(own, hearing.bridged_gate(speech), partner, state)[1]
+
+    def decide(state, seed):
+        uniforms = model.uniforms(state, seed)
+        gate, _, condition, state = model.decide(state, seed)
+        return gate, model.sound.frame_conditions(condition), uniforms, model.sound.room_tone(uniforms), state
+
+    if not hasattr(model, "step_functions"):
+        functions = {"hear": hear, "decide": decide, "speak": model.speak, "listen": model.listen}
+        model.step_functions = {
+            name: tf.function(function, autograph=False, reduce_retracing=True) for name, function in functions.items()
+        }
+    return model.step_functions

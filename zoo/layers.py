@@ -32,6 +32,19 @@ def sample_categorical(logits: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
     return tf.minimum(below, logits.shape[-1] - 1)
 
 
+class SmoothLevels(keras.initializers.Initializer):
+    """Cosines over the 256 levels, so that neighbouring levels start alike; for a table of levels or its transpose."""
+
+    def __init__(self, scale: float):
+        self.scale = scale
+
+    def __call__(self, shape, dtype=None):
+        levels_first = shape[0] == LEVELS
+        levels, n = shape if levels_first else shape[::-1]
+        cosines = np.cos(np.pi * (np.arange(levels)[:, None] + 0.5) * np.arange(n)[None] / levels)
+        return tf.constant(self.scale * (cosines if levels_first else cosines.T), dtype or tf.float32)
+
+
 class CausalConv(keras.layers.Layer):
     """Dilated causal convolution as one matrix product per call.
 

@@ -7,7 +7,7 @@ the same way, so that what is skipped at generation is also what was never learn
 import keras
 import tensorflow as tf
 
-from zoo.layers import LEVELS, GatedStack, mu_law_decode, mu_law_encode, sample_categorical
+from zoo.layers import LEVELS, GatedStack, SmoothLevels, mu_law_decode, mu_law_encode, sample_categorical
 
 
 class SoundTier(keras.layers.Layer):
@@ -26,11 +26,11 @@ class SoundTier(keras.layers.Layer):
         self.condition_channels = condition_channels
         self.stack = GatedStack(channels, skip_channels, 2, dilations, name="stack")
         # An embedding of a level is the paper's one-hot input and first convolution in one; two taps.
-        self.now = keras.layers.Embedding(LEVELS, channels, name="now")
-        self.before = keras.layers.Embedding(LEVELS, channels, name="before")
+        self.now = keras.layers.Embedding(LEVELS, channels, SmoothLevels(0.5), name="now")
+        self.before = keras.layers.Embedding(LEVELS, channels, SmoothLevels(0.5), name="before")
         self.per_layer = keras.layers.Dense(2 * channels * len(dilations), name="per_layer")
         self.hidden = keras.layers.Dense(head_channels, activation="relu", name="hidden")
-        self.logits = keras.layers.Dense(LEVELS, name="logits")
+        self.logits = keras.layers.Dense(LEVELS, kernel_initializer=SmoothLevels(0.1), name="logits")
 
     def build(self, input_shape=None):
         self.room_level = self.add_weight(
@@ -98,6 +98,17 @@ class SoundTier(keras.layers.Layer):
             lambda: (tf.zeros_like(past), self._silent(state)),
         )
         return tf.where(gate[:, None] > 0, frame, self.room_tone(uniforms)), state
+
+    def fused(self):
+        """The compiled loop of this tier with its present weights; raises ImportError without numba."""
+        from zoo.wavenet.kernel import FusedSound
+
+        return FusedSound(self)
+
+    def frame_conditions(self, condition):
+        """What conditions each layer: condition [batch, condition_channels] -> [batch, layers, 2 * channels]."""
+        layers = len(self.stack.stack)
+        return tf.reshape(self.per_layer(condition), [-1, layers, self.per_layer.units // layers])
 
     def room_tone(self, uniforms):
         """Uniform noise at the level of the training corpus's silence, from the frame's random numbers."""
