@@ -29,5 +29,5 @@ $(INSTALLED): setup.py constraints.txt babblezoo.pth
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
 	  { echo "error: babblezoo needs Python 3.11 or 3.12, not $$($(PYTHON) -V); name one: make PYTHON=python3.11"; exit 2; }
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet -c constraints.txt -e '.[voices,test]'
+	$(RUN) -m pip install --quiet --no-compile -c constraints.txt -e '.[voices,test]'
 	touch $@
