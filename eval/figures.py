@@ -63,12 +63,12 @@ def draw_spectrogram(ax: Axes, audio: np.ndarray, sample_rate: int) -> None:
     _frame_off(ax, len(audio) / sample_rate)
 
 
-def draw_fto(ax: Axes, fto: np.ndarray, human_fto: np.ndarray) -> None:
+def draw_fto(ax: Axes, fto: np.ndarray, human_fto: np.ndarray, name: str = "this row") -> None:
     """Histogram of floor-transfer offsets in seconds (share of all, 0.1 s bins) over the human one."""
     centres = (FTO_EDGES_SECONDS[1:] + FTO_EDGES_SECONDS[:-1]) / 2
     human, own = histogram(human_fto), histogram(fto)
     ax.fill_between(centres, human, step="mid", color=FAINT, alpha=0.3, linewidth=0, label="human")
-    ax.step(centres, own, where="mid", color=OWN, linewidth=1.4, label="this row")
+    ax.step(centres, own, where="mid", color=OWN, linewidth=1.4, label=name)
     ax.axvline(0, color=FAINT, linewidth=0.6)
     for offsets, colour in ((human_fto, FAINT), (fto, OWN)):
         if len(offsets):
@@ -152,10 +152,11 @@ def readme_picture(
     spectrogram.set_axis_on()
     spectrogram.set_frame_on(False)
     spectrogram.tick_params(colors=FAINT, labelsize=9, left=False, labelleft=False)
+    spectrogram.set_xticks(np.arange(0, seconds + 1e-6, 10 if seconds > 20 else 1))
     spectrogram.set_xlabel("seconds", color=FAINT, fontsize=9)
     spectrogram.text(-0.012, 0.5, own_name, color=OWN, transform=spectrogram.transAxes, ha="right", va="center")
     offsets = figure.add_subplot(grid[:, 1])
-    draw_fto(offsets, fto, human_fto)
+    draw_fto(offsets, fto, human_fto, own_name)
     offsets.set_xlabel("floor-transfer offset, seconds", color=FAINT, fontsize=9)
     offsets.legend(frameon=False, fontsize=9, labelcolor=INK, loc="upper right")
     with files.replacing(path) as part:
