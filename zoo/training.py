@@ -23,7 +23,7 @@ from zoo.agent import ROLES, DialogueModel
 from zoo.runs import RunFolder
 
 _HISTOGRAM_BATCHES = 16
-_HELD_OUT_CROPS = 120
+_HELD_OUT_CROPS = 60
 _CLIP_NORM = 5.0
 _SAMPLE_SECONDS = 20.0
 

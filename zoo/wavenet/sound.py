@@ -118,7 +118,7 @@ class SoundTier(keras.layers.Layer):
         """Histories after a frame in which no layer read anything but zeros."""
         return [tf.pad(h, [[0, 0], [0, self.hop], [0, 0]])[:, self.hop :] for h in state]
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def _sample_frame(self, past, gate, condition, state, uniforms, temperature):
         layers = self.stack.stack
         conditions = [c[:, 0] for c in self._layer_conditions(condition[:, None])]
