@@ -22,7 +22,8 @@ def mu_law_encode(audio: tf.Tensor) -> tf.Tensor:
 def mu_law_decode(codes: tf.Tensor) -> tf.Tensor:
     """int [0, 255] to float32 [-1, 1], the inverse of `mu_law_encode` at its grid points."""
     compressed = 2.0 * tf.cast(codes, tf.float32) / MU - 1.0
-    return tf.sign(compressed) / MU * (tf.math.exp(tf.abs(compressed) * np.float32(np.log1p(MU))) - 1.0)
+    sound = tf.sign(compressed) / MU * (tf.math.exp(tf.abs(compressed) * np.float32(np.log1p(MU))) - 1.0)
+    return tf.clip_by_value(sound, -1.0, 1.0)
 
 
 def sample_categorical(logits: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:

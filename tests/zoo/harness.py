@@ -1,0 +1,391 @@
+"""What every model must do, whatever it is made of: a model's own test is its tiny sizes and its shapes.
+
+    class TestWaveNet(harness.ModelContract):
+        name = "wavenet"
+        sizes = dict(channels=6, ...)
+
+The weights are shaken away from their start, where much is zero and a path that is cut would not be missed.
+"""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from datasets.dialogue import FRAMES_PER_SECOND
+from zoo import generation, objective, registry
+from zoo.layers import mu_law_encode
+
+# 40 samples a frame: a step of every model in a few milliseconds.
+SIZES = dict(
+    sample_rate=2000,
+    mel_bands=6,
+    voices=4,
+    codes=8,
+    crop_seconds=1.6,
+    batch_size=2,
+    window_frames=6,
+    windows=2,
+    warmup_seconds=0.2,
+)
+BATCH, FRAMES, CHANGED = 2, 24, 9
+TOLERANCE = 1e-4
+ROLES, VOICES = (0, 1), (1, 3)
+
+
+def tiny(name: str, **sizes):
+    """A model with the fewest weights that still have every part."""
+    keras.utils.set_random_seed(0)
+    model_class, config = registry.find(name, "tiny", {**SIZES, **sizes})
+    return model_class(config)
+
+
+def shake(model, seed: int = 0, toggle_logit: float = -1.0) -> None:
+    """Weights all away from zero, codes and bands as if counted, and a gate that toggles often."""
+    rng = np.random.default_rng(seed)
+    for weight in model.trainable_variables:
+        weight.assign_add(0.3 * rng.standard_normal(weight.shape))
+    tier = model.dialogue
+    tier.table.assign(toggle_logit + 0.5 * rng.standard_normal(tier.table.shape))
+    tier.mel_mean.assign(np.full(tier.mel_mean.shape, -5.0))
+    tier.mel_scale.assign(np.full(tier.mel_scale.shape, 4.0))
+    model.acoustic.codebook.assign(-5.0 + 4.0 * rng.standard_normal(model.acoustic.codebook.shape))
+
+
+def sound(rng, config, frames: int = FRAMES, batch: int = BATCH) -> np.ndarray:
+    """Noise that is loud in some runs of frames and room tone in others: float32 [batch, frames * hop]."""
+    loud = rng.integers(0, 2, (batch, -(-frames // 3))).repeat(3, axis=1)[:, :frames]
+    level = np.where(loud, 0.2, 1e-3).repeat(config.hop, axis=1)
+    return (level * rng.standard_normal(level.shape)).clip(-1, 1).astype(np.float32)
+
+
+def clip(config, seconds: float = 1.6) -> dict:
+    """One batch of `datasets.pipeline.crops`: two speakers in turn, each a tone of its own."""
+    frames = round(seconds * FRAMES_PER_SECOND)
+    turn = np.arange(frames) // 16 % 2
+    activity = np.stack([turn == 0, turn == 1]).astype(np.float32)
+    time = np.arange(frames * config.hop) / config.sample_rate
+    tones = np.stack([0.3 * np.sin(2 * np.pi * hz * time) for hz in (250.0, 400.0)])
+    audio = tones * activity.repeat(config.hop, axis=1)
+    batch = {
+        "audio": audio.astype(np.float32),
+        "activity": activity,
+        "mask": np.ones(frames, np.float32),
+        "role": np.array([0, 1], np.int32),
+        "voice": np.array([1, 2], np.int32),
+    }
+    return {key: tf.constant(value[None]) for key, value in batch.items()}
+
+
+class Subject:
+    """A shaken model with its entry points as graphs, traced once, and a dialogue for it to hear."""
+
+    def __init__(self, model):
+        shake(model)
+        self.model, self.config = model, model.config
+        rng = np.random.default_rng(1)
+        self.own, self.partner = sound(rng, self.config), sound(rng, self.config)
+        self.gate = rng.integers(0, 2, (BATCH, FRAMES // 3)).repeat(3, axis=1).astype(np.float32)
+        self.observe = tf.function(model.observe, autograph=False)
+        self.step = tf.function(model.step, autograph=False)
+        self.decide = tf.function(model.decide, autograph=False)
+        state = tf.nest.map_structure(tf.TensorSpec.from_tensor, self.start())
+        scalars = [tf.TensorSpec([], dtype) for dtype in (tf.int32, tf.float32)]
+        signature = [tf.TensorSpec([BATCH, None]), scalars[0], state, *scalars]
+        self._generate = tf.function(model.generate, signature, autograph=False)
+
+    def start(self, batch: int = BATCH) -> dict:
+        return self.model.initial_state(batch, tf.constant(ROLES[:batch]), tf.constant(VOICES[:batch]))
+
+    def generate(self, partner, state=None, seed: int = 0, temperature: float = 1.0):
+        n_frames = tf.constant(partner.shape[1] // self.config.hop)
+        state = self.start() if state is None else state
+        audio, gate, state = self._generate(partner, n_frames, state, seed, temperature)
+        return audio.numpy(), gate.numpy(), state
+
+    def predictions(self, own=None, gate=None, partner=None) -> dict[str, np.ndarray]:
+        given = (self.own if own is None else own, self.gate if gate is None else gate)
+        found, _ = self.observe(*given, self.partner if partner is None else partner, self.start())
+        return {key: value.numpy() for key, value in found.items()}
+
+    def sound_logits(self, audio, gate, condition) -> np.ndarray:
+        """Of a whole channel from the start of a dialogue, [batch, frames * hop, 256]."""
+        past = np.zeros((BATCH, self.config.hop), np.float32)
+        state = self.model.sound.initial_state(BATCH)
+        return self.model.sound.predict(np.concatenate([past, audio], axis=1), gate, condition, state)[0].numpy()
+
+    def frames(self, audio) -> np.ndarray:
+        return np.asarray(audio).reshape(len(audio), -1, self.config.hop)
+
+    def other(self, channel: np.ndarray, frame: int = CHANGED) -> np.ndarray:
+        """The same channel, loud where it was soft and the other way round, in one frame."""
+        changed = self.frames(channel).copy()
+        quiet = np.abs(changed[:, frame]).max(axis=-1, keepdims=True) < 0.02
+        changed[:, frame] = np.where(quiet, 200.0, 0.005) * changed[:, frame]
+        return changed.reshape(channel.shape).clip(-1, 1)
+
+
+def same(found, wanted, tolerance: float = TOLERANCE) -> None:
+    tf.nest.map_structure(lambda a, b: np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance), found, wanted)
+
+
+def differs(one, two, tolerance: float = 1e-5) -> bool:
+    return bool(np.abs(np.asarray(one, np.float64) - np.asarray(two, np.float64)).max() > tolerance)
+
+
+def drawn_from(levels: np.ndarray, logits: np.ndarray, uniform: np.ndarray, slack: float = TOLERANCE) -> np.ndarray:
+    """Whether each of `levels` [...] is what inverting the softmax of `logits` [..., n] at `uniform` [...] gives."""
+    probability = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    above = np.cumsum(probability / probability.sum(axis=-1, keepdims=True), axis=-1)
+    upper = np.take_along_axis(above, levels[..., None], axis=-1)[..., 0]
+    lower = np.where(levels > 0, np.take_along_axis(above, np.maximum(levels - 1, 0)[..., None], axis=-1)[..., 0], 0.0)
+    return (lower - slack <= uniform) & (uniform <= upper + slack)
+
+
+class ModelContract:
+    """Tests of one model; subclasses say which and how small."""
+
+    name: str
+    sizes: dict
+    overfit_steps = 80
+
+    @pytest.fixture(scope="class")
+    def subject(self) -> Subject:
+        return Subject(tiny(self.name, **self.sizes))
+
+    @pytest.fixture
+    def silent(self, subject):
+        """The subject while its gate never opens."""
+        weights = (subject.model.dialogue.table, subject.model.sound.room_level)
+        before = [weight.numpy() for weight in weights]
+        for weight, value in zip(weights, (-40.0, 2e-3), strict=True):
+            weight.assign(np.full(weight.shape, value))
+        yield subject
+        for weight, value in zip(weights, before, strict=True):
+            weight.assign(value)
+
+    # What it is.
+
+    def test_every_preset_builds(self):
+        for preset, sizes in registry.models()[self.name].presets.items():
+            model = registry.models()[self.name].model_class(sizes)
+            assert model.built and model.count_params() > 0, preset
+            assert {layer.name for layer in model.layers} >= {"dialogue", "acoustic", "sound"}, preset
+
+    def test_shapes(self, subject):
+        found = subject.predictions()
+        frames = (BATCH, FRAMES)
+        assert found["toggle"].shape == found["code"].shape == found["gate_before"].shape == frames
+        assert found["code_logits"].shape == (*frames, subject.config.codes)
+        logits = subject.sound_logits(subject.own, subject.gate, found["condition"])
+        assert logits.shape == (BATCH, FRAMES * subject.config.hop, 256)
+        audio, gate, _ = subject.generate(subject.partner)
+        assert audio.shape == subject.partner.shape and gate.shape == frames
+        assert np.isfinite(audio).all() and np.abs(audio).max() <= 1 and set(np.unique(gate)) == {0.0, 1.0}
+
+    # Causality. Each test also shows that the change is heard afterwards.
+
+    def test_the_partner_is_heard_from_the_next_frame_on(self, subject):
+        one, two = subject.predictions(), subject.predictions(partner=subject.other(subject.partner))
+        for key in ("toggle", "context", "condition", "code_logits"):
+            same(one[key][:, : CHANGED + 1], two[key][:, : CHANGED + 1], 1e-5)
+            assert differs(one[key][:, CHANGED + 1 :], two[key][:, CHANGED + 1 :]), key
+
+    def test_the_own_sound_is_heard_from_the_next_frame_on(self, subject):
+        gate = np.ones_like(subject.gate)
+        one, two = (subject.predictions(own, gate) for own in (subject.own, subject.other(subject.own)))
+        same(one["code_logits"][:, : CHANGED + 1], two["code_logits"][:, : CHANGED + 1], 1e-5)
+        assert differs(one["code_logits"][:, CHANGED + 1 :], two["code_logits"][:, CHANGED + 1 :])
+        same(one["condition"][:, :CHANGED], two["condition"][:, :CHANGED], 1e-5)
+
+    def test_the_own_gate_is_decided_on_its_past(self, subject):
+        other = subject.gate.copy()
+        other[:, CHANGED] = 1 - other[:, CHANGED]
+        one, two = subject.predictions(), subject.predictions(gate=other)
+        same(one["toggle"][:, : CHANGED + 1], two["toggle"][:, : CHANGED + 1], 1e-5)
+        assert differs(one["toggle"][:, CHANGED + 1 :], two["toggle"][:, CHANGED + 1 :])
+        same(one["code_logits"][:, :CHANGED], two["code_logits"][:, :CHANGED], 1e-5)
+
+    def test_a_sample_is_predicted_from_those_before(self, subject):
+        gate = np.ones_like(subject.gate)
+        condition = subject.predictions(gate=gate)["condition"]
+        at = CHANGED * subject.config.hop + 7
+        other = subject.own.copy()
+        other[:, at] = -np.sign(other[:, at]) * 0.7
+        one, two = (subject.sound_logits(own, gate, condition) for own in (subject.own, other))
+        same(one[:, : at + 1], two[:, : at + 1], 1e-5)
+        assert differs(one[:, at + 1], two[:, at + 1])
+
+    def test_generation_hears_the_partner_from_the_next_frame_on(self, subject):
+        heard = (subject.partner, subject.other(subject.partner))
+        (one, one_gate, _), (two, two_gate, _) = (subject.generate(partner) for partner in heard)
+        one, two = subject.frames(one), subject.frames(two)
+        np.testing.assert_array_equal(one[:, : CHANGED + 1], two[:, : CHANGED + 1])
+        np.testing.assert_array_equal(one_gate[:, : CHANGED + 1], two_gate[:, : CHANGED + 1])
+        assert differs(one[:, CHANGED + 1 :], two[:, CHANGED + 1 :])
+
+    def test_a_step_hears_the_partner_after_it_has_spoken(self, subject):
+        _, _, state = subject.generate(subject.partner)
+        frames = [subject.frames(subject.partner)[:, t] for t in (0, 1)]
+        assert differs(*frames)
+        (one, one_gate, after_one), (two, two_gate, after_two) = (subject.step(f, state, 0, 1.0) for f in frames)
+        np.testing.assert_array_equal(one, two)
+        np.testing.assert_array_equal(one_gate, two_gate)
+        assert differs(after_one["mel"], after_two["mel"])
+
+    # One dialogue, told in several ways.
+
+    def test_observing_in_pieces_is_observing_the_whole(self, subject):
+        whole, end = subject.observe(subject.own, subject.gate, subject.partner, subject.start())
+        state, parts, hop = subject.start(), [], subject.config.hop
+        for a, b in ((0, 1), (1, 2), (2, 9), (9, FRAMES)):
+            own, partner = (channel[:, a * hop : b * hop] for channel in (subject.own, subject.partner))
+            part, state = subject.model.observe(own, subject.gate[:, a:b], partner, state)
+            parts.append(part)
+        same({key: np.concatenate([part[key] for part in parts], axis=1) for key in whole}, dict(whole))
+        same(state, end)
+
+    def test_generating_in_pieces_is_generating_the_whole(self, subject):
+        audio, gate, end = subject.generate(subject.partner)
+        cut, state, parts = 10 * subject.config.hop, None, []
+        for piece in (subject.partner[:, :cut], subject.partner[:, cut:]):
+            part, part_gate, state = subject.generate(piece, state)
+            parts.append((part, part_gate))
+        np.testing.assert_array_equal(np.concatenate([part for part, _ in parts], axis=1), audio)
+        np.testing.assert_array_equal(np.concatenate([part_gate for _, part_gate in parts], axis=1), gate)
+        same(state, end, 0.0)
+
+    def test_step_by_step_is_generate(self, subject):
+        audio, gate, end = subject.generate(subject.partner)
+        state = subject.start()
+        for t, heard in enumerate(subject.frames(subject.partner).transpose(1, 0, 2)):
+            frame, open_now, state = subject.step(heard, state, tf.constant(0), tf.constant(1.0))
+            np.testing.assert_array_equal(open_now, gate[:, t])
+            same(frame, subject.frames(audio)[:, t])
+        same(state, end)
+
+    @pytest.mark.parametrize("temperature", [1.0, 0.5])
+    def test_what_is_stepped_is_what_is_predicted(self, subject, temperature):
+        """Teacher-forced over what it said itself, a model predicts what each draw was made from."""
+        model, state, seed = subject.model, subject.start(), tf.constant(3)
+        audio, gate, _ = subject.generate(subject.partner, seed=3, temperature=temperature)
+        told = []
+        for t in range(FRAMES):
+            shares = tf.random.stateless_uniform([BATCH, 2], tf.stack([seed, 4 * t]))
+            _, code, condition, decided = subject.decide(state, seed)
+            told.append((shares, code, condition, model.uniforms(state, seed)))
+            _, _, state = subject.step(subject.frames(subject.partner)[:, t], state, seed, tf.constant(temperature))
+            assert np.array_equal(decided["gate"], gate[:, t]) and np.array_equal(state["code"], code)
+        shares, code, condition, uniforms = (np.stack(told_each, axis=1) for told_each in zip(*told, strict=True))
+        predicted, _ = subject.observe(audio, gate, subject.partner, subject.start())
+        before = predicted["gate_before"].numpy()
+        toggle = np.stack([predicted["toggle"], np.zeros_like(gate)], axis=-1)
+        assert drawn_from((gate == before).astype(int), toggle, shares[..., 0]).all()
+        code_before = np.concatenate([np.full((BATCH, 1), subject.config.codes), code[:, :-1]], axis=1)
+        age, spoken = _ages(gate), gate > 0
+        told_before = [tf.constant(code_before), gate, age, predicted["context"], tf.constant(VOICES)]
+        logits, _ = model.acoustic(*told_before, model.acoustic.initial_state(BATCH))
+        assert drawn_from(np.minimum(code, subject.config.codes - 1), logits.numpy(), shares[..., 1])[spoken].all()
+        assert (code[~spoken] == subject.config.codes).all() and spoken.any() and not spoken.all()
+        same(condition, model.acoustic.condition(code, code_before, age, predicted["context"], tf.constant(VOICES)))
+        levels = subject.frames(mu_law_encode(audio))
+        logits = subject.sound_logits(audio, gate, condition).reshape(*levels.shape, 256) / temperature
+        assert drawn_from(levels, logits, uniforms)[spoken].all()
+        assert len(np.unique(levels[spoken])) > 20
+
+    # Chance.
+
+    def test_a_seed_repeats_and_two_differ(self, subject):
+        (one, one_gate, _), (again, again_gate, _) = (subject.generate(subject.partner, seed=5) for _ in range(2))
+        np.testing.assert_array_equal(one, again)
+        np.testing.assert_array_equal(one_gate, again_gate)
+        two, two_gate, _ = subject.generate(subject.partner, seed=6)
+        assert differs(one, two) and differs(one_gate, two_gate)
+
+    def test_the_temperature_is_of_the_sound_alone(self, subject):
+        (warm, warm_gate, _), (cold, cold_gate, _) = (
+            subject.generate(subject.partner, temperature=temperature) for temperature in (1.0, 0.1)
+        )
+        np.testing.assert_array_equal(warm_gate, cold_gate)
+        assert differs(warm, cold)
+
+    def test_roles_and_voices_count(self, subject):
+        arguments = (subject.own, subject.gate, subject.partner)
+        one = subject.predictions()
+        two = subject.observe(
+            *arguments, subject.model.initial_state(BATCH, 1 - tf.constant(ROLES), tf.constant(VOICES))
+        )
+        assert differs(one["toggle"], two[0]["toggle"])
+        two = subject.observe(*arguments, subject.model.initial_state(BATCH, tf.constant(ROLES), tf.constant([0, 2])))
+        same(two[0]["toggle"], one["toggle"])
+        assert differs(one["code_logits"], two[0]["code_logits"]) and differs(one["condition"], two[0]["condition"])
+
+    # Engines.
+
+    @pytest.mark.parametrize("temperature", [1.0, 0.3])
+    def test_the_fused_engine_is_the_graph(self, subject, temperature):
+        prompt, config = 3 * subject.config.hop, subject.config
+        said = {}
+        for engine in generation.ENGINES:
+            said[engine] = generation.respond(
+                subject.model, subject.own[:, :prompt], subject.partner[:, :prompt], subject.partner,
+                ["giver", "follower"], VOICES, seed=2, temperature=temperature, engine=engine,
+            )  # fmt: skip
+        (fused, gate), (graph, graph_gate) = said["fused"], said["graph"]
+        np.testing.assert_array_equal(gate, graph_gate)
+        assert gate.any() and not gate.all() and differs(*subject.frames(fused)[:, :2].transpose(1, 0, 2))
+        # A draw on the very edge between two levels may fall either way, and what follows it in that spurt.
+        close = np.abs(fused - graph) < TOLERANCE
+        assert close.mean() > 0.98 and close[:, : 3 * config.hop].all()
+
+    def test_a_shut_gate_is_room_tone_and_nothing_is_sampled(self, silent):
+        audio, gate, state = silent.generate(silent.partner)
+        assert not gate.any() and (state["code"].numpy() == silent.config.codes).all()
+        assert audio.std() == pytest.approx(2e-3, rel=0.05) and np.abs(audio).max() <= 3**0.5 * 2e-3
+        same(state["sound"], silent.model.sound.initial_state(BATCH), 0.0)
+        fused, fused_gate = generation.respond(
+            silent.model, audio[:, :0], audio[:, :0], silent.partner, ["giver", "follower"], VOICES, seed=0
+        )
+        np.testing.assert_array_equal(fused, audio)
+        assert not fused_gate.any()
+
+    # Learning.
+
+    def test_one_clip_is_learned_by_heart(self):
+        model = tiny(self.name, **self.sizes)
+        model.dialogue.mel_mean.assign(np.full(model.dialogue.mel_mean.shape, -5.0))
+        model.dialogue.mel_scale.assign(np.full(model.dialogue.mel_scale.shape, 4.0))
+        batch, optimizer = clip(model.config), keras.optimizers.Adam(1e-2)
+        optimizer.build(model.trainable_variables)
+
+        @tf.function(autograph=False)
+        def descend(step):
+            with tf.GradientTape() as tape:
+                terms = objective.sums(model, batch, tf.stack([0, step]))
+                loss = objective.loss(terms)
+            optimizer.apply_gradients(
+                zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables, strict=True)
+            )
+            return terms
+
+        found = [_figures(descend(tf.constant(step)), model) for step in range(self.overfit_steps)]
+        first, last = found[0], found[-1]
+        assert last["sound_bits_per_sample"] < 0.5 * first["sound_bits_per_sample"]
+        assert last["timing_bits_per_second"] < 0.2 * first["timing_bits_per_second"]
+        assert last["toggles_expected_over_observed"] == pytest.approx(1.0, abs=0.2)
+
+
+def _figures(terms, model) -> dict:
+    return objective.figures({name: (float(a), float(b)) for name, (a, b) in terms.items()}, model.config.hop)
+
+
+def _ages(gate: np.ndarray) -> np.ndarray:
+    """Frames in the present state, from an agent that was silent for one frame before the first."""
+    ages = np.zeros(gate.shape, np.int32)
+    for row in range(len(gate)):
+        state, age = 0, 1
+        for t, now in enumerate(gate[row]):
+            age = age + 1 if now == state else 1
+            state = ages[row, t] = now
+            ages[row, t] = age
+    return ages
