@@ -30,7 +30,6 @@ class AcousticTier(keras.layers.Layer):
         self.voice = keras.layers.Embedding(voices, channels, name="voice")
         self.drive = keras.layers.Dense(channels, name="drive")
         self.logits = keras.layers.Dense(codes, name="logits")
-        self.spectrum = keras.layers.Embedding(codes + 1, channels, name="spectrum")
         self.conditioner = keras.layers.Dense(condition_channels, activation="tanh", name="conditioner")
 
     def build(self, context_channels: int):
@@ -38,12 +37,12 @@ class AcousticTier(keras.layers.Layer):
             shape=(self.codes, self.mel_bands), initializer="zeros", trainable=False, name="codebook"
         )
         channels = self.stack.channels
-        for table in (self.previous, self.voice, self.spectrum):
-            table.build()
-        self.drive.build((None, None, context_channels + 2))
+        self.previous.build()
+        self.voice.build()
+        self.drive.build((None, None, context_channels + 2 + self.mel_bands))
         self.stack.build((None, None, channels))
         self.logits.build((None, None, channels))
-        self.conditioner.build((None, None, 3 * channels + context_channels + 1))
+        self.conditioner.build((None, None, channels + context_channels + 1 + 2 * self.mel_bands))
 
     def initial_state(self, batch):
         return self.stack.initial_state(batch)
@@ -53,6 +52,12 @@ class AcousticTier(keras.layers.Layer):
         half_norm = tf.reduce_sum(tf.square(self.codebook), axis=-1) / 2.0
         closeness = tf.matmul(mel, self.codebook, transpose_b=True) - half_norm
         return tf.argmax(closeness, axis=-1, output_type=tf.int32)
+
+    def spectra(self, code):
+        """The standardised log-mel spectrum that a code stands for, zeros for a shut gate: [..., mel_bands]."""
+        mean, variance = tf.nn.moments(self.codebook, axes=[0])
+        standard = (self.codebook - mean) / tf.sqrt(variance + 1e-6)
+        return tf.gather(tf.pad(standard, [[0, 1], [0, 0]]), code)
 
     def call(self, code_before, gate, own_age, context, voice, state):
         """Logits of the present code.
@@ -66,7 +71,8 @@ class AcousticTier(keras.layers.Layer):
         Returns:
             [batch, frames, codes], state.
         """
-        drive = tf.concat([tf.stop_gradient(context), gate[..., None], _log_age(own_age)], axis=-1)
+        parts = [tf.stop_gradient(context), gate[..., None], _log_age(own_age), self.spectra(code_before)]
+        drive = tf.concat(parts, axis=-1)
         x = self.previous(code_before) + self.voice(voice)[:, None] + self.drive(drive)
         hidden, state = self.stack(x, state)
         return self.logits(tf.nn.relu(hidden)), state
@@ -74,7 +80,7 @@ class AcousticTier(keras.layers.Layer):
     def condition(self, code, code_before, own_age, context, voice):
         """What the sound of a frame is conditioned on: [batch, frames, condition_channels]."""
         voice = tf.tile(self.voice(voice)[:, None], [1, tf.shape(code)[1], 1])
-        parts = [self.spectrum(code), self.spectrum(code_before), voice, tf.stop_gradient(context), _log_age(own_age)]
+        parts = [self.spectra(code), self.spectra(code_before), voice, tf.stop_gradient(context), _log_age(own_age)]
         return self.conditioner(tf.concat(parts, axis=-1))
 
 

@@ -32,7 +32,10 @@ class DialogueConfig:
         crop_seconds, batch_size: of the dialogue tier's training examples.
         window_frames, windows: of the sound tier's examples, drawn within each crop and speaker.
         warmup_seconds: start of a crop that is heard but not scored, as ages are not known there.
-        learning_rate, steps: of Adam; the rate falls to a tenth along a cosine.
+        learning_rate, timing_learning_rate: of Adam, for the sound and for the dialogue tier, which starts from counts
+            and has little left to learn; both fall to a tenth along a cosine.
+        averaging: momentum of the running average of the weights, which is what is evaluated and kept.
+        steps: of training.
     """
 
     sample_rate: int = 8000
@@ -41,10 +44,12 @@ class DialogueConfig:
     codes: int = 128
     crop_seconds: float = 30.0
     batch_size: int = 2
-    window_frames: int = 24
-    windows: int = 4
+    window_frames: int = 20
+    windows: int = 2
     warmup_seconds: float = 2.0
-    learning_rate: float = 2e-3
+    learning_rate: float = 1.2e-2
+    timing_learning_rate: float = 1e-3
+    averaging: float = 0.98
     steps: int = 400
 
     @property

@@ -1,9 +1,9 @@
 """A SavedModel that needs nothing of this project.
 
-    agent = tf.saved_model.load("runs/demo/saved_model")
-    audio = agent.generate(partner, seconds=10.0, seed=1, temperature=1.0)     # [batch, samples], at agent.sample_rate
-    state = agent.initial_state(1)
-    own_frame, gate, state = agent.step(partner_frame, state, seed=1, temperature=1.0)
+agent = tf.saved_model.load("runs/demo/saved_model")
+audio = agent.generate(partner, seconds=10.0, seed=1, temperature=1.0)     # [batch, samples], at agent.sample_rate
+state = agent.initial_state(1)
+own_frame, gate, state = agent.step(partner_frame, state, seed=1, temperature=1.0)
 """
 
 import os
@@ -83,5 +83,3 @@ def _fit(audio, samples):
 def is_agent(loaded) -> bool:
     """Whether a loaded SavedModel is one of ours."""
     return all(hasattr(loaded, name) for name in ("generate", "respond", "initial_state", "step", "sample_rate"))
-
-

@@ -1,9 +1,9 @@
 """What training minimises, and the same quantities as held-out figures.
 
-    toggle      bits per second of the own gate, plain likelihood: class weights would bend the rates
-    projection  bits per frame of the two seconds to come, auxiliary
-    code        bits per frame of the acoustic code, where the gate is open
-    sound       bits per sample where the gate is open
+toggle      bits per second of the own gate, plain likelihood: class weights would bend the rates
+projection  bits per frame of the two seconds to come, auxiliary
+code        bits per frame of the acoustic code, where the gate is open
+sound       bits per sample where the gate is open
 """
 
 import math
@@ -62,9 +62,7 @@ def sums(model, batch: dict, seed: tf.Tensor) -> dict[str, tuple[tf.Tensor, tf.T
     toggled = tf.cast(tf.not_equal(gate, predicted["gate_before"]), tf.float32)
     toggle = tf.nn.sigmoid_cross_entropy_with_logits(toggled, predicted["toggle"])
     labels, known = projection_labels(gate, example["partner_gate"])
-    projection = tf.nn.sparse_softmax_cross_entropy_with_logits(
-        labels, model.dialogue.projection(predicted["context"])
-    )
+    projection = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, model.dialogue.projection(predicted["context"]))
     code_target = tf.minimum(predicted["code"], model.config.codes - 1)
     code = tf.nn.sparse_softmax_cross_entropy_with_logits(code_target, predicted["code_logits"])
     return {
@@ -114,9 +112,7 @@ def _sound(model, own_audio, gate, condition, scored, seed):
     frames = tf.reshape(tf.pad(own_audio, [[0, 0], [config.hop, 0]]), [n, -1, config.hop])
     audio = tf.reshape(cut(frames, extra=1), [n * config.windows, (window + 1) * config.hop])
     open_frames = cut(gate)
-    logits, _ = model.sound.predict(
-        audio, open_frames, cut(condition), model.sound.initial_state(n * config.windows)
-    )
+    logits, _ = model.sound.predict(audio, open_frames, cut(condition), model.sound.initial_state(n * config.windows))
     counted = open_frames * cut(scored) * tf.cast(tf.range(window) >= lead, tf.float32)
     bits = tf.nn.sparse_softmax_cross_entropy_with_logits(mu_law_encode(audio[:, config.hop :]), logits)
     return _weighted(bits, tf.repeat(counted, config.hop, axis=1))

@@ -1,7 +1,7 @@
 """Models by name. A new model is a folder whose module puts `@register` on its class.
 
-    model_class, config = find("wavenet", preset="tiny", overrides={"layers": "20"})
-    model = model_class(config)
+model_class, config = find("wavenet", preset="tiny", overrides={"layers": "20"})
+model = model_class(config)
 """
 
 import dataclasses

@@ -1,11 +1,11 @@
 """Run folders: everything about one training, and all that generation and comparison need.
 
-    runs/<name>/config.json      model, preset, sizes, corpus, seed, versions, devices
-                weights.h5       the model, counted and trained weights
-                held_out.json    the figures of the last evaluation
-                saved_model/     for use without this project
-                checkpoints/     for going on after a kill
-                logs/            TensorBoard
+runs/<name>/config.json      model, preset, sizes, corpus, seed, versions, devices
+            weights.h5       the model, counted and trained weights
+            held_out.json    the figures of the last evaluation
+            saved_model/     for use without this project
+            checkpoints/     for going on after a kill
+            logs/            TensorBoard
 """
 
 import dataclasses
@@ -89,11 +89,18 @@ class Run:
     def sample_rate(self) -> int:
         return self.config["sample_rate"]
 
-    def respond(self, prompt_own, prompt_partner, partner, role: str, voice: int | None = None, seed: int = 0, **options):
+    def respond(
+        self, prompt_own, prompt_partner, partner, role: str, voice: int | None = None, seed: int = 0, **options
+    ):
         """One answer: prompts and partner float32 [samples] -> audio float32 [samples], gate bool [frames]."""
         audio, gate = self.respond_batch(
-            np.asarray(prompt_own)[None], np.asarray(prompt_partner)[None], np.asarray(partner)[None], [role],
-            None if voice is None else [voice], seed, **options,
+            np.asarray(prompt_own)[None],
+            np.asarray(prompt_partner)[None],
+            np.asarray(partner)[None],
+            [role],
+            None if voice is None else [voice],
+            seed,
+            **options,
         )
         return audio[0], gate[0]
 
@@ -114,9 +121,7 @@ class Run:
         from zoo import generation
 
         voices = [self.config.get("voices", [0])[0]] * len(roles) if voices is None else voices
-        return generation.respond(
-            self.model, prompt_own, prompt_partner, partner, roles, voices, seed=seed, **options
-        )
+        return generation.respond(self.model, prompt_own, prompt_partner, partner, roles, voices, seed=seed, **options)
 
 
 def open_run(path: str | os.PathLike) -> Run:

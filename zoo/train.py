@@ -15,7 +15,7 @@ import importlib.metadata
 import pathlib
 import platform
 
-from absl import flags
+from absl import flags, logging
 
 from datasets import files
 from datasets import flags as corpus_flags
@@ -26,6 +26,7 @@ corpus_flags.define_corpus_flags()
 flags.DEFINE_string("model", None, "Which model: python -m zoo.list shows them.")
 flags.DEFINE_string("preset", "tiny", "Which sizes of it.")
 flags.DEFINE_multi_string("set", [], "Changes a size of the preset, such as --set=channels=48; may be given again.")
+flags.DEFINE_float("crop_seconds", None, "Length of a training example; default the preset's.", lower_bound=3.0)
 flags.DEFINE_string("name", None, "Name of the run; default <model>-<preset>-<corpus>.")
 flags.DEFINE_string("runs_dir", "runs", "Where runs lie.")
 flags.DEFINE_integer("steps", None, "Gradient steps; default the preset's.", lower_bound=1)
@@ -38,14 +39,21 @@ _PACKAGES = ("tensorflow", "keras", "numpy", "librosa", "scikit-learn")
 
 def main(argv: list[str]) -> None:
     del argv
+    import tensorflow as tf
+
     from zoo import registry
 
     if not FLAGS.model:
         raise InputError(f"--model: which one? The choices are {', '.join(registry.models())}")
+    logging.set_verbosity(logging.WARNING)
     model_class, sizes = registry.find(FLAGS.model, FLAGS.preset, _overrides(FLAGS.set))
-    name = FLAGS.name or f"{FLAGS.model}-{FLAGS.preset}-{FLAGS.corpus}"
-    figures = train(model_class, sizes, pathlib.Path(FLAGS.runs_dir) / name)
-    _say_figures(figures)
+    if FLAGS.crop_seconds:
+        sizes = dataclasses.replace(sizes, crop_seconds=FLAGS.crop_seconds)
+    path = pathlib.Path(FLAGS.runs_dir) / (FLAGS.name or f"{FLAGS.model}-{FLAGS.preset}-{FLAGS.corpus}")
+    try:
+        _say_figures(train(model_class, sizes, path))
+    except tf.errors.OpError as error:
+        raise InputError(f"{path}: TensorFlow gave up; is the disk full or the memory? {error.message}") from error
 
 
 def train(model_class, sizes, path: pathlib.Path) -> dict:

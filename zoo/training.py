@@ -66,12 +66,16 @@ class Trainer:
         self.model, self.folder, self.budget, self.seed = model, folder, budget, seed
         self._train, self._held_out = train, held_out
         self._checkpoint_seconds = checkpoint_seconds
-        self._optimizer = keras.optimizers.Adam(model.config.learning_rate, global_clipnorm=_CLIP_NORM)
-        self._optimizer.build(model.trainable_variables)
+        timing, sound = model.dialogue.trainable_variables, [*model.acoustic.trainable_variables]
+        sound += model.sound.trainable_variables
+        self._parts = [
+            (_adam(model.config, timing), model.config.timing_learning_rate, timing),
+            (_adam(model.config, sound), model.config.learning_rate, sound),
+        ]
         self._step = tf.Variable(0, dtype=tf.int64)
         self._seconds = tf.Variable(0.0, dtype=tf.float64)
         checkpoint = tf.train.Checkpoint(
-            model=model, optimizer=self._optimizer, step=self._step, seconds=self._seconds
+            model=model, optimizers=[part[0] for part in self._parts], step=self._step, seconds=self._seconds
         )
         self._manager = tf.train.CheckpointManager(checkpoint, str(folder.checkpoints), max_to_keep=2)
         self._train_step = tf.function(self._descend, autograph=False, jit_compile=False)
@@ -90,6 +94,7 @@ class Trainer:
             if stopped:
                 say(f"interrupted at step {self.step}: saving what there is; the same command goes on from here")
             self._manager.save()
+            self._average()
             figures = self.evaluate()
             self._log_figures(figures)
             self._log_sample()
@@ -110,13 +115,17 @@ class Trainer:
     def _loop(self) -> bool:
         """True if a Ctrl-C ended it."""
         saved = time.monotonic()
-        with tqdm(total=self.budget.steps, initial=self.step, desc="training", unit="step") as bar, _interruptible() as stop:
+        with (
+            tqdm(total=self.budget.steps, initial=self.step, desc="training", unit="step") as bar,
+            _interruptible() as stop,
+        ):
             for batch in self._stream():
                 started = time.monotonic()
                 share = self.budget.share_done(self.step, float(self._seconds))
                 if share >= 1.0 or stop():
                     break
-                self._optimizer.learning_rate.assign(_rate(self.model.config.learning_rate, self.step, share))
+                for optimizer, peak, _ in self._parts:
+                    optimizer.learning_rate.assign(_rate(peak, self.step, share))
                 terms = self._train_step(batch, tf.constant([self.seed, self.step], tf.int32))
                 self._require_finite(terms)
                 self._step.assign_add(1)
@@ -143,22 +152,23 @@ class Trainer:
 
     def _crops(self, prepared, epoch, shuffle=True, skip_batches=0):
         config = self.model.config
-        return pipeline.crops(
-            prepared, config.crop_seconds, config.batch_size, self.seed, epoch, shuffle, skip_batches
-        )
+        return pipeline.crops(prepared, config.crop_seconds, config.batch_size, self.seed, epoch, shuffle, skip_batches)
 
     def _descend(self, batch, seed):
         with tf.GradientTape() as tape:
             terms = objective.sums(self.model, batch, seed)
             loss = objective.loss(terms)
-        gradients = tape.gradient(loss, self.model.trainable_variables)
-        self._optimizer.apply_gradients(zip(gradients, self.model.trainable_variables, strict=True))
+        gradients = tape.gradient(loss, [variables for _, _, variables in self._parts])
+        for (optimizer, _, variables), part in zip(self._parts, gradients, strict=True):
+            optimizer.apply_gradients(zip(part, variables, strict=True))
         return terms
 
     def _require_finite(self, terms) -> None:
         bad = [name for name, (total, _) in terms.items() if not math.isfinite(float(total))]
         if bad:
-            raise InputError(f"step {self.step}: the {bad[0]} term is not finite; try a smaller --set=learning_rate=...")
+            raise InputError(
+                f"step {self.step}: the {bad[0]} term is not finite; try a smaller --set=learning_rate=..."
+            )
 
     def _report(self, bar, terms) -> None:
         figures = objective.figures(_numbers(terms), self.model.config.hop)
@@ -192,6 +202,12 @@ class Trainer:
             "step": self.step,
             "training_minutes": float(self._seconds) / 60.0,
         }
+
+    def _average(self) -> None:
+        """Puts the running average in the place of the weights; the checkpoint keeps the weights to go on from."""
+        if self.step:
+            for optimizer, _, variables in self._parts:
+                optimizer.finalize_variable_values(variables)
 
     def _log_figures(self, figures) -> None:
         for name, value in figures.items():
@@ -228,6 +244,14 @@ def counted_tables(prepared: prepare.PreparedSplit) -> dict[str, hazard.Tables]:
 
 def _numbers(terms) -> dict[str, tuple[float, float]]:
     return {name: (float(total), float(count)) for name, (total, count) in terms.items()}
+
+
+def _adam(config, variables) -> keras.optimizers.Optimizer:
+    optimizer = keras.optimizers.Adam(
+        global_clipnorm=_CLIP_NORM, use_ema=True, ema_momentum=config.averaging, ema_overwrite_frequency=None
+    )
+    optimizer.build(variables)
+    return optimizer
 
 
 def _rate(peak: float, step: int, share: float) -> float:
