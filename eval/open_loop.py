@@ -23,7 +23,7 @@ from datasets.errors import InputError
 from eval.agents import Agent, Response
 from eval.chunks import Span
 
-GROUP_SIZE = 8
+GROUP_SIZE = 16
 Load = Callable[[str], Dialogue]
 
 

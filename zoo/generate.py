@@ -30,6 +30,7 @@ flags.DEFINE_string("out", "babble.wav", "The stereo wav to write.")
 flags.DEFINE_enum("role", "follower", ["giver", "follower"], "The agent's role against a partner.")
 flags.DEFINE_multi_integer("voice", [], "Voice number of the agent; twice for a duet. Default: voices of the training.")
 flags.DEFINE_float("temperature", 1.0, "Of the sound; the timing is always sampled as learned.", lower_bound=0.01)
+flags.DEFINE_enum("engine", "fused", ["fused", "graph"], "Compiled kernel, or TensorFlow's graph; the same sound.")
 flags.DEFINE_integer("seed", 0, "Same seed, same samples.")
 
 
@@ -69,7 +70,15 @@ def _answer(run, sound: np.ndarray, rate: int) -> tuple[np.ndarray, list[np.ndar
     voice = FLAGS.voice[0] if FLAGS.voice else None
     with _bar(samples / run.sample_rate) as bar:
         own, gate = run.respond(
-            nothing, nothing, heard, FLAGS.role, voice, FLAGS.seed, temperature=FLAGS.temperature, progress=bar.update
+            nothing,
+            nothing,
+            heard,
+            FLAGS.role,
+            voice,
+            FLAGS.seed,
+            temperature=FLAGS.temperature,
+            engine=FLAGS.engine,
+            progress=bar.update,
         )
     partner_speech = dialogue.bridge(activity.detect(heard, run.sample_rate))
     return np.stack([own, heard[: len(own)]]), [dialogue.intervals_from_activity(gate), partner_speech]
@@ -82,7 +91,13 @@ def _duet(run) -> tuple[np.ndarray, list[np.ndarray]]:
     voices = FLAGS.voice if len(FLAGS.voice) == 2 else run.config["voices"][:2]
     with _bar(seconds) as bar:
         channels, gates = generation.duet(
-            run.model, seconds, tuple(voices), seed=FLAGS.seed, temperature=FLAGS.temperature, progress=bar.update
+            run.model,
+            seconds,
+            tuple(voices),
+            seed=FLAGS.seed,
+            temperature=FLAGS.temperature,
+            engine=FLAGS.engine,
+            progress=bar.update,
         )
     return channels, [dialogue.intervals_from_activity(gate) for gate in gates]
 

@@ -81,6 +81,11 @@ def loss(terms: dict[str, tuple[tf.Tensor, tf.Tensor]]) -> tf.Tensor:
     return tf.add_n([weight * terms[name][0] / (terms[name][1] + 1.0) for name, weight in weights.items()])
 
 
+def numbers(terms: dict[str, tuple[tf.Tensor, tf.Tensor]]) -> dict[str, tuple[float, float]]:
+    """The sums as plain numbers."""
+    return {name: (float(total), float(count)) for name, (total, count) in terms.items()}
+
+
 def figures(terms: dict[str, tuple[float, float]], hop: int) -> dict[str, float]:
     """Readable figures of summed terms.
 

@@ -30,7 +30,7 @@ flags.DEFINE_float("crop_seconds", None, "Length of a training example; default 
 flags.DEFINE_string("name", None, "Name of the run; default <model>-<preset>-<corpus>.")
 flags.DEFINE_string("runs_dir", "runs", "Where runs lie.")
 flags.DEFINE_integer("steps", None, "Gradient steps; default the preset's.", lower_bound=1)
-flags.DEFINE_float("minutes", None, "Stop after so many minutes of training even if steps are left.", lower_bound=0.01)
+flags.DEFINE_float("minutes", None, "Stop after so many minutes even if steps are left; the learning rate then follows the clock.", lower_bound=0.01)
 flags.DEFINE_float("checkpoint_seconds", 30.0, "Seconds between checkpoints.", lower_bound=0.0)
 flags.DEFINE_integer("seed", 0, "Of weights, order and windows.")
 
@@ -41,7 +41,7 @@ def main(argv: list[str]) -> None:
     del argv
     import tensorflow as tf
 
-    from zoo import registry
+    from zoo import held_out, registry
 
     if not FLAGS.model:
         raise InputError(f"--model: which one? The choices are {', '.join(registry.models())}")
@@ -51,9 +51,11 @@ def main(argv: list[str]) -> None:
         sizes = dataclasses.replace(sizes, crop_seconds=FLAGS.crop_seconds)
     path = pathlib.Path(FLAGS.runs_dir) / (FLAGS.name or f"{FLAGS.model}-{FLAGS.preset}-{FLAGS.corpus}")
     try:
-        _say_figures(train(model_class, sizes, path))
+        figures = train(model_class, sizes, path)
     except tf.errors.OpError as error:
         raise InputError(f"{path}: TensorFlow gave up; is the disk full or the memory? {error.message}") from error
+    minutes = figures["training_minutes"]
+    print(f"held out: {held_out.describe(figures)}; step {figures['step']}, {minutes:.1f} minutes of training")
 
 
 def train(model_class, sizes, path: pathlib.Path) -> dict:
@@ -143,15 +145,6 @@ def _differing(then, now) -> str:
         return f"{then}, not {now}"
     keys = sorted(key for key in {*then, *now} if then.get(key) != now.get(key))
     return ", ".join(f"{key}={then.get(key)}, not {now.get(key)}" for key in keys)
-
-
-def _say_figures(figures: dict) -> None:
-    print(
-        "held out: sound {sound_bits_per_sample:.3f} bits/sample (histogram by loudness "
-        "{histogram_sound_bits_per_sample:.3f}), timing {timing_bits_per_second:.3f} bits/s (counted table "
-        "{table_timing_bits_per_second:.3f}), toggles expected / observed {toggles_expected_over_observed:.3f}, "
-        "{training_minutes:.1f} minutes of training".format(**figures)
-    )
 
 
 if __name__ == "__main__":

@@ -12,18 +12,15 @@ import time
 from collections.abc import Callable
 
 import keras
-import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from datasets import files, hazard, pipeline, prepare
+from datasets import files, pipeline, prepare
 from datasets.errors import InputError
-from zoo import baselines, export, generation, objective, statistics
-from zoo.agent import ROLES, DialogueModel
+from zoo import export, generation, held_out, objective, statistics
+from zoo.agent import DialogueModel
 from zoo.runs import RunFolder
 
-_HISTOGRAM_BATCHES = 16
-_HELD_OUT_CROPS = 60
 _CLIP_NORM = 5.0
 _SAMPLE_SECONDS = 20.0
 
@@ -79,7 +76,6 @@ class Trainer:
         )
         self._manager = tf.train.CheckpointManager(checkpoint, str(folder.checkpoints), max_to_keep=2)
         self._train_step = tf.function(self._descend, autograph=False, jit_compile=False)
-        self._score = tf.function(lambda batch, seed: objective.sums(model, batch, seed), autograph=False)
 
     @property
     def step(self) -> int:
@@ -95,7 +91,8 @@ class Trainer:
                 say(f"interrupted at step {self.step}: saving what there is; the same command goes on from here")
             self._manager.save()
             self._average()
-            figures = self.evaluate()
+            figures = held_out.evaluate(self.model, self._train, self._held_out, self.seed)
+            figures |= {"step": self.step, "training_minutes": float(self._seconds) / 60.0}
             self._log_figures(figures)
             self._log_sample()
         writer.close()
@@ -171,37 +168,12 @@ class Trainer:
             )
 
     def _report(self, bar, terms) -> None:
-        figures = objective.figures(_numbers(terms), self.model.config.hop)
+        figures = objective.figures(objective.numbers(terms), self.model.config.hop)
         sound, timing = figures["sound_bits_per_sample"], figures["timing_bits_per_second"]
         bar.update(1)
         bar.set_postfix_str(f"sound {sound:.2f} bits/sample, timing {timing:.2f} bits/s", refresh=False)
         for name, value in figures.items():
             tf.summary.scalar(f"train/{name}", value, step=self.step)
-
-    def evaluate(self) -> dict:
-        """Held-out figures, with the counted table and the histogram of loudness beside them."""
-        config = self.model.config
-        histogram = baselines.LevelHistogram(self._crops(self._train, 0).take(_HISTOGRAM_BATCHES), config.sample_rate)
-        table = baselines.TableBits(counted_tables(self._train), config.warmup_seconds)
-        totals: dict[str, np.ndarray] = {}
-        n = min(
-            pipeline.n_batches(self._held_out, config.crop_seconds, config.batch_size, self.seed, 0),
-            _HELD_OUT_CROPS // config.batch_size,
-        )
-        batches = self._crops(self._held_out, 0).take(n)
-        for i, batch in enumerate(tqdm(batches, "held out", total=n, unit="batch")):
-            terms = self._score(batch, tf.constant([self.seed, -1 - i], tf.int32))
-            for name, values in _numbers(terms).items():
-                totals[name] = totals.get(name, 0.0) + np.array(values)
-            table.add(batch)
-            histogram.add(batch)
-        return {
-            **objective.figures(totals, config.hop),
-            "table_timing_bits_per_second": table.result(),
-            "histogram_sound_bits_per_sample": histogram.result(),
-            "step": self.step,
-            "training_minutes": float(self._seconds) / 60.0,
-        }
 
     def _average(self) -> None:
         """Puts the running average in the place of the weights; the checkpoint keeps the weights to go on from."""
@@ -230,20 +202,6 @@ def trained_voices(prepared: prepare.PreparedSplit) -> list[int]:
         for speaker, spoken in zip(record.speakers, record.speech_frames, strict=True):
             frames[pipeline.voice_of(speaker)] += spoken
     return [voice for voice, _ in frames.most_common()]
-
-
-def counted_tables(prepared: prepare.PreparedSplit) -> dict[str, hazard.Tables]:
-    """The protocol's hazard tables by role, counted on the annotated activity of a split."""
-    pairs = {role: [] for role in ROLES}
-    for path, record in prepared.records:
-        activity = np.fromfile(path, np.uint8, 2 * record.n_frames, offset=record.activity_offset).reshape(2, -1) > 0
-        for channel, role in enumerate(record.roles):
-            pairs[ROLES[pipeline.role_of(role)]].append((activity[channel], activity[1 - channel]))
-    return {role: hazard.fit_tables(found) for role, found in pairs.items()}
-
-
-def _numbers(terms) -> dict[str, tuple[float, float]]:
-    return {name: (float(total), float(count)) for name, (total, count) in terms.items()}
 
 
 def _adam(config, variables) -> keras.optimizers.Optimizer:

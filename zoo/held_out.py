@@ -1,0 +1,70 @@
+"""Held-out figures of a model, and the two that they are read against: the counted table and the histogram."""
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from datasets import hazard, pipeline, prepare
+from zoo import baselines, objective
+from zoo.agent import ROLES, DialogueModel
+
+_HISTOGRAM_BATCHES = 16
+_CROPS = 60
+
+
+def evaluate(
+    model: DialogueModel,
+    train: prepare.PreparedSplit,
+    held_out: prepare.PreparedSplit,
+    seed: int,
+    crops: int | None = _CROPS,
+) -> dict[str, float]:
+    """Likelihoods of a held-out split, teacher-forced.
+
+    Args:
+        model: trained.
+        train: what the table and the histogram are counted on.
+        held_out: what is scored.
+        seed: of the choice of crops and of windows of sound.
+        crops: how many are scored; None for all.
+
+    Returns:
+        `zoo.objective.figures`, and table_timing_bits_per_second and histogram_sound_bits_per_sample.
+    """
+    config = model.config
+    shape = config.crop_seconds, config.batch_size, seed, 0
+    histogram = baselines.LevelHistogram(pipeline.crops(train, *shape).take(_HISTOGRAM_BATCHES), config.sample_rate)
+    table = baselines.TableBits(counted_tables(train), config.warmup_seconds)
+    score = tf.function(lambda batch, key: objective.sums(model, batch, key), autograph=False)
+    n = pipeline.n_batches(held_out, *shape)
+    n = n if crops is None else min(n, max(1, crops // config.batch_size))
+    totals: dict[str, np.ndarray] = {}
+    for i, batch in enumerate(tqdm(pipeline.crops(held_out, *shape).take(n), "held out", total=n, unit="batch")):
+        for name, values in objective.numbers(score(batch, tf.constant([seed, -1 - i], tf.int32))).items():
+            totals[name] = totals.get(name, 0.0) + np.array(values)
+        table.add(batch)
+        histogram.add(batch)
+    return {
+        **objective.figures(totals, config.hop),
+        "table_timing_bits_per_second": table.result(),
+        "histogram_sound_bits_per_sample": histogram.result(),
+    }
+
+
+def describe(figures: dict[str, float]) -> str:
+    """One line of the figures that matter."""
+    return (
+        "sound {sound_bits_per_sample:.3f} bits/sample (histogram by loudness {histogram_sound_bits_per_sample:.3f}), "
+        "timing {timing_bits_per_second:.3f} bits/s (counted table {table_timing_bits_per_second:.3f}), "
+        "toggles expected / observed {toggles_expected_over_observed:.3f}"
+    ).format(**figures)
+
+
+def counted_tables(prepared: prepare.PreparedSplit) -> dict[str, hazard.Tables]:
+    """The protocol's hazard tables by role, counted on the annotated activity of a split."""
+    pairs = {role: [] for role in ROLES}
+    for path, record in prepared.records:
+        activity = np.fromfile(path, np.uint8, 2 * record.n_frames, offset=record.activity_offset).reshape(2, -1) > 0
+        for channel, role in enumerate(record.roles):
+            pairs[ROLES[pipeline.role_of(role)]].append((activity[channel], activity[1 - channel]))
+    return {role: hazard.fit_tables(found) for role, found in pairs.items()}

@@ -1,0 +1,42 @@
+"""Held-out likelihoods of a trained run, on any split of any corpus.
+
+    python -m zoo.score --run=runs/voiced --corpus=maptask-voiced --data_dir=maptaskv2-1 --split=test
+
+Bits per sample of speech and bits per second of the gate, beside a histogram that knows the loudness and the counted
+hazard table of the train split.
+"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from absl import flags
+
+from datasets import flags as corpus_flags
+from datasets.dialogue import SPLITS
+from datasets.errors import InputError, run_command
+
+FLAGS = flags.FLAGS
+corpus_flags.define_corpus_flags()
+flags.DEFINE_string("run", None, "Run folder, such as runs/demo.")
+flags.DEFINE_enum("split", "test", SPLITS, "Which split is scored.")
+flags.DEFINE_integer("seed", 0, "Of the windows of sound.")
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    if not FLAGS.run:
+        raise InputError("--run: which run folder? python -m zoo.train makes one under runs/")
+    from datasets import prepare
+    from zoo import held_out
+    from zoo.runs import open_run
+
+    run = open_run(FLAGS.run)
+    corpus = corpus_flags.corpus_from_flags(run.sample_rate)
+    train, scored = (prepare.prepare(corpus, split, workers=os.cpu_count()) for split in ("train", FLAGS.split))
+    figures = held_out.evaluate(run.model, train, scored, FLAGS.seed, crops=None)
+    print(f"{run.name} on {FLAGS.split} of {FLAGS.corpus}: {held_out.describe(figures)}")
+
+
+if __name__ == "__main__":
+    run_command(main)
