@@ -30,7 +30,9 @@ flags.DEFINE_float("crop_seconds", None, "Length of a training example; default 
 flags.DEFINE_string("name", None, "Name of the run; default <model>-<preset>-<corpus>.")
 flags.DEFINE_string("runs_dir", "runs", "Where runs lie.")
 flags.DEFINE_integer("steps", None, "Gradient steps; default the preset's.", lower_bound=1)
-flags.DEFINE_float("minutes", None, "Stop after so many minutes even if steps are left; the learning rate then follows the clock.", lower_bound=0.01)
+flags.DEFINE_float(
+    "minutes", None, "Stop after so many minutes even if steps are left; the rate then follows the clock.", 0.01
+)
 flags.DEFINE_float("checkpoint_seconds", 30.0, "Seconds between checkpoints.", lower_bound=0.0)
 flags.DEFINE_integer("seed", 0, "Of weights, order and windows.")
 
