@@ -84,5 +84,6 @@ class LevelHistogram:
 
 
 def _cells(gate: tf.Tensor) -> np.ndarray:
-    n = tf.shape(gate)[0]
-    return hearing.cell(gate, hearing.own_ages(gate, gate[:, 0], tf.ones([n], tf.int32))).numpy()
+    # The first frame has age 1, as in the table: the one before it had none.
+    none = tf.zeros_like(gate[:, 0], tf.int32)
+    return hearing.cell(gate, hearing.own_ages(gate, gate[:, 0], none)).numpy()

@@ -40,16 +40,22 @@ def tiny(name: str, **sizes):
     return model_class(config)
 
 
-def shake(model, seed: int = 0, toggle_logit: float = -1.0) -> None:
-    """Weights all away from zero, codes and bands as if counted, and a gate that toggles often."""
-    rng = np.random.default_rng(seed)
-    for weight in model.trainable_variables:
-        weight.assign_add(0.3 * rng.standard_normal(weight.shape))
-    tier = model.dialogue
-    tier.table.assign(toggle_logit + 0.5 * rng.standard_normal(tier.table.shape))
+def count(model, seed: int = 0) -> None:
+    """Bands and codes as if a corpus had been counted."""
+    rng, tier = np.random.default_rng(seed), model.dialogue
     tier.mel_mean.assign(np.full(tier.mel_mean.shape, -5.0))
     tier.mel_scale.assign(np.full(tier.mel_scale.shape, 4.0))
     model.acoustic.codebook.assign(-5.0 + 4.0 * rng.standard_normal(model.acoustic.codebook.shape))
+
+
+def shake(model, seed: int = 0) -> None:
+    """Weights all away from zero, and a gate that toggles often."""
+    count(model)
+    rng = np.random.default_rng(seed)
+    for weight in model.trainable_variables:
+        weight.assign_add(0.3 * rng.standard_normal(weight.shape))
+    table = model.dialogue.table
+    table.assign(-1.0 + 0.5 * rng.standard_normal(table.shape))
 
 
 def sound(rng, config, frames: int = FRAMES, batch: int = BATCH) -> np.ndarray:
@@ -353,8 +359,7 @@ class ModelContract:
 
     def test_one_clip_is_learned_by_heart(self):
         model = tiny(self.name, **self.sizes)
-        model.dialogue.mel_mean.assign(np.full(model.dialogue.mel_mean.shape, -5.0))
-        model.dialogue.mel_scale.assign(np.full(model.dialogue.mel_scale.shape, 4.0))
+        count(model)
         batch, optimizer = clip(model.config), keras.optimizers.Adam(1e-2)
         optimizer.build(model.trainable_variables)
 

@@ -1,0 +1,134 @@
+"""What a SavedModel does where nothing of ours can be imported, beside what the model does here."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from datasets.errors import InputError
+from tests.zoo import harness
+from zoo import export, generation
+
+PROMPT_FRAMES = 6
+
+ELSEWHERE = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("zoo", "eval", "datasets", "babblezoo", "librosa", "numba"):
+            raise ImportError(name + " is not here")
+
+sys.meta_path.insert(0, Refuse())
+import numpy as np
+import tensorflow as tf
+
+agent = tf.saved_model.load(sys.argv[1])
+given = dict(np.load(sys.argv[2]))
+partner, prompt_own, prompt_partner = given["partner"], given["prompt_own"], given["prompt_partner"]
+found = {"sample_rate": agent.sample_rate, "hop": agent.hop_samples}
+seconds = float(given["seconds"])
+found["first"] = agent.generate(partner, seconds, 7, 1.0)
+found["second"] = agent.generate(partner, seconds=seconds, seed=7, temperature=1.0)
+found["other"] = agent.generate(partner, seconds, seed=8)
+found["audio"], found["gate"] = agent.generate_with_gate(partner, seconds, 7)
+found["default"] = agent.generate(partner, seconds)
+found["hung_up"] = agent.generate(partner, 2 * seconds, 7)
+found["respond"], found["respond_gate"] = agent.respond(prompt_own, prompt_partner, partner, [0, 1], [1, 3], 5)
+state, frames, gates = agent.initial_state(len(partner)), [], []
+for frame in np.split(partner, partner.shape[1] // int(agent.hop_samples), axis=1):
+    own, gate, state = agent.step(frame, state, seed=7, temperature=1.0)
+    frames.append(own)
+    gates.append(gate)
+found["stepped"], found["stepped_gate"] = np.concatenate(frames, axis=1), np.stack(gates, axis=1)
+own, gate, state = agent.step(partner[:, : int(agent.hop_samples)], agent.initial_state(2, 0, 3))
+found["default_frame"], found["time"] = own, state["time"]
+np.savez(sys.argv[3], **found)
+"""
+
+
+@pytest.fixture(scope="module")
+def subject():
+    return harness.Subject(harness.tiny("wavenet", channels=4, skip_channels=4, dilations=(1, 2, 4)))
+
+
+@pytest.fixture(scope="module")
+def elsewhere(subject, tmp_path_factory) -> dict[str, np.ndarray]:
+    """What the exported model gives in a process of its own."""
+    folder = tmp_path_factory.mktemp("exported")
+    export.export(subject.model, folder / "saved_model")
+    prompt = PROMPT_FRAMES * subject.config.hop
+    np.savez(
+        folder / "given.npz",
+        partner=subject.partner,
+        prompt_own=subject.own[:, :prompt],
+        prompt_partner=subject.partner[:, :prompt],
+        seconds=harness.FRAMES / 50,
+    )
+    script = [sys.executable, "-I", "-c", ELSEWHERE, "saved_model", "given.npz", "found.npz"]
+    done = subprocess.run(script, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert sorted(path.name for path in folder.iterdir()) == ["found.npz", "given.npz", "saved_model"]
+    return dict(np.load(folder / "found.npz"))
+
+
+def test_generate_twice_is_the_same(elsewhere):
+    np.testing.assert_array_equal(elsewhere["first"], elsewhere["second"])
+    np.testing.assert_array_equal(elsewhere["first"], elsewhere["audio"])
+    assert harness.differs(elsewhere["first"], elsewhere["other"])
+    assert set(np.unique(elsewhere["gate"])) == {0.0, 1.0}
+
+
+def test_step_by_step_is_generate(elsewhere):
+    np.testing.assert_array_equal(elsewhere["stepped_gate"], elsewhere["gate"])
+    harness.same(elsewhere["stepped"], elsewhere["first"])
+
+
+def test_a_reloaded_model_gives_what_it_gave_before(subject, elsewhere):
+    state = subject.model.initial_state(harness.BATCH)
+    audio, gate, _ = subject.generate(subject.partner, state, seed=7)
+    np.testing.assert_array_equal(elsewhere["gate"], gate)
+    harness.same(elsewhere["audio"], audio)
+
+
+def test_defaults_are_seed_0_and_temperature_1(subject, elsewhere):
+    state = subject.model.initial_state(harness.BATCH)
+    harness.same(elsewhere["default"], subject.generate(subject.partner, state, seed=0, temperature=1.0)[0])
+    frame, _, _ = subject.step(subject.frames(subject.partner)[:, 0], subject.model.initial_state(2, 0, 3), 0, 1.0)
+    harness.same(elsewhere["default_frame"], frame)
+    assert elsewhere["time"] == 1
+
+
+def test_respond_hears_the_prompt_as_a_run_does(subject, elsewhere):
+    prompt = PROMPT_FRAMES * subject.config.hop
+    audio, gate = generation.respond(
+        subject.model, subject.own[:, :prompt], subject.partner[:, :prompt], subject.partner,
+        ["giver", "follower"], [1, 3], seed=5, engine="graph",
+    )  # fmt: skip
+    np.testing.assert_array_equal(elsewhere["respond_gate"], gate)
+    harness.same(elsewhere["respond"], audio)
+
+
+def test_a_partner_who_hangs_up_is_silent(subject, elsewhere):
+    samples = subject.partner.shape[1]
+    assert elsewhere["hung_up"].shape == (harness.BATCH, 2 * samples)
+    np.testing.assert_array_equal(elsewhere["hung_up"][:, :samples], elsewhere["first"])
+
+
+def test_rate_and_hop_are_told(subject, elsewhere):
+    assert (elsewhere["sample_rate"], elsewhere["hop"]) == (subject.config.sample_rate, subject.config.hop)
+
+
+def test_is_agent(subject, tmp_path):
+    assert export.is_agent(export.agent_module(subject.model))
+    tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
+    assert not export.is_agent(tf.saved_model.load(str(tmp_path / "other")))
+
+
+def test_nothing_is_left_where_nothing_can_be_written(subject, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match="file: cannot write there"):
+        export.export(subject.model, tmp_path / "file" / "saved_model")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
