@@ -5,7 +5,7 @@ import sysconfig
 
 from setuptools import Distribution, find_packages, setup
 
-VOICES = ["espeakng-loader>=0.2.4", "python-stretch>=0.3.1"]
+VOICES = ["espeakng-loader>=0.2.4"]
 TEST = ["pytest>=8", "ruff>=0.6", "hypothesis>=6", "pympi-ling>=1.70"]
 
 # Relative to the environment's prefix, where data files go.
