@@ -36,16 +36,13 @@ flags.DEFINE_integer("seed", 0, "Same seed, same samples.")
 
 def main(argv: list[str]) -> None:
     del argv
-    if not FLAGS.run:
-        raise InputError("--run: which run folder? python -m zoo.train makes one under runs/")
-    if bool(FLAGS.partner) == FLAGS.duet:
-        raise InputError("give either --partner=a.wav, someone to talk to, or --duet")
-    out = pathlib.Path(FLAGS.out)
-    files.writable_folder(out.parent)
+    _check_flags()
     partner = _partner() if FLAGS.partner else None
     from zoo.runs import open_run
 
     run = open_run(FLAGS.run)
+    out = pathlib.Path(FLAGS.out)
+    files.writable_folder(out.parent)
     started = time.monotonic()
     channels, gates = _duet(run) if FLAGS.duet else _answer(run, *partner)
     took = time.monotonic() - started
@@ -55,8 +52,21 @@ def main(argv: list[str]) -> None:
     print(f"{out}: {seconds:.1f} s in {took:.1f} s, {seconds / took:.2f} times real time")
 
 
+def _check_flags() -> None:
+    if not FLAGS.run:
+        raise InputError("--run: which run folder? python -m zoo.train makes one under runs/")
+    if bool(FLAGS.partner) == FLAGS.duet:
+        raise InputError("give either --partner=a.wav, someone to talk to, or --duet")
+    if len(FLAGS.voice) not in (0, 2 if FLAGS.duet else 1):
+        raise InputError(f"--voice: {len(FLAGS.voice)} given; a duet has two, an answer to a partner has one")
+    if FLAGS.duet and FLAGS["role"].present:
+        raise InputError(f"--role={FLAGS.role}: a duet has both roles; leave it out, or give --partner=a.wav")
+
+
 def _partner() -> tuple[np.ndarray, int]:
     sound, rate = audio.read_wav(FLAGS.partner, channels=1)
+    if sound.shape[1] * dialogue.FRAMES_PER_SECOND < rate:
+        raise InputError(f"{FLAGS.partner}: lasts {sound.shape[1] / rate:.4f} s, less than one frame of 0.02 s")
     return sound[0], rate
 
 
@@ -88,7 +98,7 @@ def _duet(run) -> tuple[np.ndarray, list[np.ndarray]]:
     from zoo import generation
 
     seconds = FLAGS.seconds or 30.0
-    voices = FLAGS.voice if len(FLAGS.voice) == 2 else run.config["voices"][:2]
+    voices = FLAGS.voice or run.config["voices"][:2]
     with _bar(seconds) as bar:
         channels, gates = generation.duet(
             run.model,
