@@ -1,8 +1,8 @@
 """Corpora by name. A new corpus is a module with a `Corpus` under `@register`.
 
-    corpus = open_corpus("simulated", sample_rate=8000, hours=1.0)
-    for name in corpus.names("train"):
-        dialogue = corpus.load(name)
+corpus = open_corpus("simulated", sample_rate=8000, hours=1.0)
+for name in corpus.names("train"):
+    dialogue = corpus.load(name)
 """
 
 import abc
@@ -79,6 +79,6 @@ def open_corpus(name: str, **options) -> Corpus:
     choices = corpus_names()
     if name not in choices:
         near = difflib.get_close_matches(name, choices, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"--corpus={name}: no such corpus{hint} The choices are {', '.join(choices)}")
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise InputError(f"--corpus={name}: no such corpus{hint}; the choices are {', '.join(choices)}")
     return _CORPORA[name](Options(**options))

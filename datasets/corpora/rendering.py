@@ -11,6 +11,7 @@ import json
 import multiprocessing
 import pathlib
 from collections.abc import Sequence
+from concurrent import futures
 
 import numpy as np
 import soundfile
@@ -96,8 +97,9 @@ class RenderedCorpus(corpora.Corpus):
             return
         # Spawned, for a forked child would inherit the threads and locks of whatever else runs here.
         context = multiprocessing.get_context("spawn")
-        with context.Pool(workers, _open_in_worker, (type(self), self.options)) as pool:
-            yield from pool.imap_unordered(_load_in_worker, names)
+        with futures.ProcessPoolExecutor(workers, context, _open_in_worker, (type(self), self.options)) as pool:
+            for done in futures.as_completed([pool.submit(_load_in_worker, name) for name in names]):
+                yield done.result()
 
     def _write(self, path: pathlib.Path, audio: np.ndarray) -> None:
         key = path.parent / "key.json"
