@@ -1,0 +1,177 @@
+"""One command, stopped twice and given again, against the same command left alone; in processes of their own."""
+
+import functools
+import json
+import os
+import signal
+
+import h5py
+import numpy as np
+import pytest
+
+from tests.zoo import commands
+from zoo.runs import open_run
+from zoo.training import Budget
+
+STEPS, KILLED_AT, STOPPED_AT = 12, 4, 9
+SIZES = dict(
+    sample_rate=2000,
+    mel_bands=6,
+    codes=8,
+    crop_seconds=3.2,
+    batch_size=4,
+    window_frames=6,
+    windows=2,
+    warmup_seconds=0.2,
+    channels=4,
+    skip_channels=4,
+    head_channels=4,
+    dilations="1+2+4",
+    condition_channels=4,
+    context_channels=4,
+    context_dilations="1+2+4",
+    acoustic_channels=4,
+    acoustic_dilations="1+2",
+)
+COMMAND = [
+    "--model=wavenet",
+    "--corpus=bursts",
+    "--checkpoint_seconds=0",
+    f"--steps={STEPS}",
+    *(f"--set={key}={value}" for key, value in SIZES.items()),
+]
+
+
+def _prepare(at_step: int | None = None, number: int = signal.SIGTERM, exported: bool = False) -> None:
+    """Noise bursts as the corpus; sends itself a signal after a step; no long sample, no SavedModel unless asked."""
+    from zoo import export, training
+
+    commands.use_bursts()
+    training._SAMPLE_SECONDS = 0.2
+    if not exported:
+        export.export = lambda model, path: None
+    report = training.Trainer._report
+
+    def report_and_signal(trainer, *arguments):
+        report(trainer, *arguments)
+        if trainer.step == at_step:
+            os.kill(os.getpid(), number)
+
+    training.Trainer._report = report_and_signal
+
+
+def _train(folder, name: str, *flags: str, **disturbance) -> commands.Done:
+    prepare = functools.partial(_prepare, **disturbance)
+    return commands.run(folder, "zoo.train", *COMMAND, f"--name={name}", *flags, prepare=prepare)
+
+
+def _weights(path) -> dict[str, np.ndarray]:
+    found = {}
+
+    def keep(name, item):
+        if isinstance(item, h5py.Dataset):
+            found[name] = item[()]
+
+    with h5py.File(path) as file:
+        file.visititems(keep)
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("training") / "here"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def alone(folder):
+    return folder / "runs" / "alone", _train(folder, "alone")
+
+
+@pytest.fixture(scope="module")
+def killed(folder):
+    return folder / "runs" / "disturbed", _train(folder, "disturbed", at_step=KILLED_AT, number=signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def stopped(folder, killed):
+    done = _train(folder, "disturbed", at_step=STOPPED_AT, number=signal.SIGINT, exported=True)
+    return folder / "runs" / "disturbed", done
+
+
+def test_training_says_what_it_does_and_leaves_a_run(alone):
+    path, done = alone
+    assert done.status == 0, done.stderr
+    for part in ("devices: ", "train: bursts, 6 dialogues", "silent", "parameters", f"run folder: runs/{path.name}"):
+        assert part in done.stdout
+    assert "counted: speech above" in done.stdout and "bits/sample" in done.stdout and "bits/s" in done.stdout
+    assert {entry.name for entry in path.iterdir()} == {
+        "config.json", "model.weights.h5", "held_out.json", "checkpoints", "logs",
+    }  # fmt: skip
+    figures = json.loads((path / "held_out.json").read_text())
+    assert figures["step"] == STEPS and all(np.isfinite(value) for value in figures.values())
+
+
+def test_a_killed_run_has_no_model_but_a_checkpoint(killed):
+    path, done = killed
+    assert done.status == -signal.SIGKILL
+    assert not (path / "model.weights.h5").exists() and (path / "checkpoints" / "checkpoint").is_file()
+
+
+def test_ctrl_c_leaves_a_usable_run(stopped):
+    path, done = stopped
+    assert done.status == 0, done.stderr
+    assert f"going on from step {KILLED_AT - 1} of" in done.stdout
+    assert f"interrupted at step {STOPPED_AT}" in done.stdout
+    assert json.loads((path / "held_out.json").read_text())["step"] == STOPPED_AT
+    assert (path / "saved_model" / "saved_model.pb").is_file()
+    run = open_run(path)
+    rng = np.random.default_rng(0)
+    prompt_own, prompt_partner, partner = 0.1 * rng.standard_normal((3, 800)).astype(np.float32)
+    audio, gate = run.respond(prompt_own, prompt_partner, partner, "giver", seed=1)
+    assert audio.shape == (800,) and gate.shape == (20,) and np.abs(audio).max() > 0
+
+
+def test_a_disturbed_run_ends_as_one_left_alone(folder, alone, stopped):
+    path, _ = stopped
+    done = _train(folder, "disturbed")
+    assert done.status == 0, done.stderr
+    assert f"going on from step {STOPPED_AT} of" in done.stdout
+    wanted, found = (_weights(run / "model.weights.h5") for run in (alone[0], path))
+    assert wanted.keys() == found.keys() and len(wanted) > 20
+    for name in wanted:
+        np.testing.assert_array_equal(found[name], wanted[name], err_msg=name)
+    wanted, found = (json.loads((run / "held_out.json").read_text()) for run in (alone[0], path))
+    assert {**wanted, "training_minutes": 0} == {**found, "training_minutes": 0}
+
+
+@pytest.mark.parametrize(
+    ("flag", "says"),
+    [
+        ("--seed=1", "was begun with seed 0, not 1"),
+        ("--corpus_seed=5", "was begun with corpus seed=0, not 5"),
+        ("--set=channels=6", "was begun with sizes channels=4, not 6"),
+    ],
+)
+def test_flags_that_disagree_with_the_run_are_refused(folder, alone, flag, says):
+    path, _ = alone
+    before = commands.tree(path)
+    done = _train(folder, "alone", flag)
+    assert done.status == 2 and "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: ") and says in last and "--name" in last
+    assert commands.tree(path) == before
+
+
+def test_a_loss_that_is_not_finite_ends_training_in_one_line(folder):
+    done = _train(folder, "wild", "--set=learning_rate=1e30")
+    assert done.status == 2 and "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: step ") and "not finite" in last and "--set=learning_rate" in last
+    assert not (folder / "runs" / "wild" / "model.weights.h5").exists()
+
+
+def test_a_budget_ends_by_steps_or_by_minutes():
+    assert [Budget(100).share_done(step, 1e9) for step in (0, 25, 100, 120)] == [0.0, 0.25, 1.0, 1.0]
+    assert [Budget(100, 2.0).share_done(10, seconds) for seconds in (0.0, 60.0, 120.0)] == [0.1, 0.5, 1.0]
