@@ -18,7 +18,7 @@ RATE = harness.SIZES["sample_rate"]
 def made(tmp_path_factory):
     """A run folder with weights, and partners good and bad."""
     folder = tmp_path_factory.mktemp("made")
-    model = harness.tiny("wavenet", channels=4, skip_channels=4, head_channels=4, dilations=(1, 2, 4))
+    model = harness.tiny()
     harness.shake(model)
     run = RunFolder(folder / "run")
     run.path.mkdir()

@@ -9,47 +9,33 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.zoo import commands
+from tests.zoo import commands, harness
 from zoo.runs import open_run
 from zoo.training import Budget
 
 STEPS, KILLED_AT, STOPPED_AT = 12, 4, 9
-SIZES = dict(
-    sample_rate=2000,
-    mel_bands=6,
-    codes=8,
-    crop_seconds=3.2,
-    batch_size=4,
-    window_frames=6,
-    windows=2,
-    warmup_seconds=0.2,
-    channels=4,
-    skip_channels=4,
-    head_channels=4,
-    dilations="1+2+4",
-    condition_channels=4,
-    context_channels=4,
-    context_dilations="1+2+4",
-    acoustic_channels=4,
-    acoustic_dilations="1+2",
-)
+SIZES = {**harness.SIZES, **harness.SMALLEST_WAVENET, "voices": 64, "crop_seconds": 3.2, "batch_size": 4}
 COMMAND = [
     "--model=wavenet",
     "--corpus=bursts",
     "--checkpoint_seconds=0",
     f"--steps={STEPS}",
-    *(f"--set={key}={value}" for key, value in SIZES.items()),
+    *(
+        f"--set={key}={'+'.join(map(str, value)) if isinstance(value, tuple) else value}"
+        for key, value in SIZES.items()
+    ),
 ]
 
 
 def _prepare(at_step: int | None = None, number: int = signal.SIGTERM, exported: bool = False) -> None:
-    """Noise bursts as the corpus; sends itself a signal after a step; no long sample, no SavedModel unless asked."""
-    from zoo import export, training
+    """Noise bursts as the corpus; sends itself a signal after a step; no sample and no SavedModel unless asked."""
+    from zoo import export, generation, training
 
     commands.use_bursts()
     training._SAMPLE_SECONDS = 0.2
     if not exported:
         export.export = lambda model, path: None
+        generation.duet = lambda *_, **__: (np.zeros((2, 8), np.float32), None)
     report = training.Trainer._report
 
     def report_and_signal(trainer, *arguments):
