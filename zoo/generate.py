@@ -9,7 +9,7 @@ the intervals in which each speaks, in seconds, as .csv.
 
 import os
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pathlib
 import time

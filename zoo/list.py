@@ -5,7 +5,7 @@ python -m zoo.list
 
 import os
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from datasets.dialogue import FRAMES_PER_SECOND
 from datasets.errors import run_command

@@ -8,7 +8,7 @@ The same command continues a run that was stopped. Ctrl-C stops early and leaves
 
 import os
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import dataclasses
 import importlib.metadata

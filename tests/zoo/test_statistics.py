@@ -51,15 +51,17 @@ def test_speech_threshold_separates():
     level = np.concatenate([rng.normal(-70, 2, 500), rng.normal(-30, 2, 300)])
     speech = np.arange(800) >= 500
     threshold = statistics.speech_threshold_db(level, speech)
-    np.testing.assert_array_equal(level > threshold, speech)
+    assert (level > threshold)[speech].mean() > 0.98 and not (level > threshold)[~speech].any()
+    assert threshold > -50, "of two that separate, the higher"
 
 
-def test_speech_threshold_of_overlapping_levels_makes_the_fewest_errors():
+def test_speech_threshold_of_overlapping_levels_is_the_highest_of_the_best():
     rng = np.random.default_rng(1)
     level = np.concatenate([rng.normal(-50, 8, 900), rng.normal(-40, 8, 300)])
     speech = np.arange(1200) >= 900
     errors = {t: (level[speech] < t).mean() + (level[~speech] >= t).mean() for t in np.arange(-80, 0, 0.5)}
-    assert errors[statistics.speech_threshold_db(level, speech)] == min(errors.values())
+    best = min(errors.values())
+    assert statistics.speech_threshold_db(level, speech) == max(t for t in errors if errors[t] <= best + 0.01)
 
 
 def test_codebook_finds_the_clusters():
