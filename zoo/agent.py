@@ -71,7 +71,7 @@ class DialogueModel(keras.Model):
         self.config = config
 
     def initial_state(self, batch, role=1, voice=0) -> dict:
-        """State before the first frame; `role` (0 giver, 1 follower) and `voice` are numbers or [batch] int32."""
+        """State before the first frame; `role` (0 giver, 1 follower), `voice` (modulo the table): int [] or [batch]."""
         config = self.config
         batch = tf.convert_to_tensor(batch)
 
@@ -81,7 +81,7 @@ class DialogueModel(keras.Model):
         state = {
             "time": tf.zeros([], tf.int32),
             "role": full(role),
-            "voice": full(voice),
+            "voice": full(voice) % config.voices,
             "own_past": tf.zeros([batch, config.hop]),
             "partner_past": tf.zeros([batch, config.hop]),
             "gate": tf.zeros([batch]),

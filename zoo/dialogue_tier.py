@@ -74,16 +74,17 @@ class DialogueTier(keras.layers.Layer):
         return context, counted + self.residual(context)[..., 0], state
 
 
-def projection_labels(own: tf.Tensor, partner: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def projection_labels(own: tf.Tensor, partner: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Class of the next two seconds from each frame on.
 
     Eight bits, speaker by bin (.2 .4 .6 .8 s long), each set if most of the bin is speech.
 
     Args:
         own, partner: float [batch, frames] of 0 and 1.
+        mask: float [batch, frames], 0 beyond the end of what is known.
 
     Returns:
-        int32 [batch, frames] in [0, 256), and float32 [frames], 0 where the future is not known.
+        int32 [batch, frames] in [0, 256), and float32 [batch, frames], 0 where the two seconds are not all known.
     """
     frames = tf.shape(own)[1]
     both = tf.stack([own, partner], axis=-1)
@@ -93,5 +94,6 @@ def projection_labels(own: tf.Tensor, partner: tf.Tensor) -> tuple[tf.Tensor, tf
     lengths = np.diff(PROJECTION_EDGES_FRAMES).astype(np.float32)
     bits = tf.stack([(b - a) * 2.0 > n for a, b, n in zip(at[:-1], at[1:], lengths, strict=True)], axis=-1)
     bits = tf.cast(tf.reshape(bits, [tf.shape(own)[0], frames, 8]), tf.int32)
-    known = tf.range(frames) <= frames - PROJECTION_EDGES_FRAMES[-1]
-    return tf.reduce_sum(bits * (2 ** tf.range(8)), axis=-1), tf.cast(known, tf.float32)
+    last = PROJECTION_EDGES_FRAMES[-1] - 1
+    known = tf.pad(mask, [[0, 0], [0, last]])[:, last : last + frames]
+    return tf.reduce_sum(bits * (2 ** tf.range(8)), axis=-1), known

@@ -85,7 +85,7 @@ def prompted_state(model: DialogueModel, prompt_own, prompt_partner, roles, voic
         raise InputError(f"role {unknown[0]!r}: must be one of {', '.join(ROLES)}")
     hop = model.config.hop
     indices = tf.constant([ROLES.index(role) for role in roles])
-    state = model.initial_state(len(roles), indices, tf.constant(list(voices), tf.int32) % model.config.voices)
+    state = model.initial_state(len(roles), indices, tf.constant(list(voices), tf.int32))
     n_frames = min(prompt_own.shape[1], prompt_partner.shape[1]) // hop
     if not n_frames:
         return state

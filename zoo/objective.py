@@ -61,7 +61,7 @@ def sums(model, batch: dict, seed: tf.Tensor) -> dict[str, tuple[tf.Tensor, tf.T
     scored = example["mask"] * tf.cast(warm, tf.float32)
     toggled = tf.cast(tf.not_equal(gate, predicted["gate_before"]), tf.float32)
     toggle = tf.nn.sigmoid_cross_entropy_with_logits(toggled, predicted["toggle"])
-    labels, known = projection_labels(gate, example["partner_gate"])
+    labels, known = projection_labels(gate, example["partner_gate"], example["mask"])
     projection = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, model.dialogue.projection(predicted["context"]))
     code_target = tf.minimum(predicted["code"], model.config.codes - 1)
     code = tf.nn.sparse_softmax_cross_entropy_with_logits(code_target, predicted["code_logits"])

@@ -328,15 +328,21 @@ class ModelContract:
         assert differs(warm, cold)
 
     def test_roles_and_voices_count(self, subject):
-        arguments = (subject.own, subject.gate, subject.partner)
-        one = subject.predictions()
-        two = subject.observe(
-            *arguments, subject.model.initial_state(BATCH, 1 - tf.constant(ROLES), tf.constant(VOICES))
+        def predictions(roles, voices):
+            state = subject.model.initial_state(BATCH, tf.constant(roles), tf.constant(voices))
+            return subject.observe(subject.own, subject.gate, subject.partner, state)[0]
+
+        one, other_role, other_voice = (
+            predictions(ROLES, VOICES),
+            predictions([1, 0], VOICES),
+            predictions(ROLES, [0, 2]),
         )
-        assert differs(one["toggle"], two[0]["toggle"])
-        two = subject.observe(*arguments, subject.model.initial_state(BATCH, tf.constant(ROLES), tf.constant([0, 2])))
-        same(two[0]["toggle"], one["toggle"])
-        assert differs(one["code_logits"], two[0]["code_logits"]) and differs(one["condition"], two[0]["condition"])
+        assert differs(one["toggle"], other_role["toggle"])
+        same(one["toggle"], other_voice["toggle"])
+        for key in ("code_logits", "condition"):
+            assert differs(one[key], other_voice[key]), key
+        beyond_the_table = predictions(ROLES, [voice + subject.config.voices for voice in VOICES])
+        same(dict(one), dict(beyond_the_table), 0.0)
 
     # Engines.
 

@@ -11,11 +11,12 @@ def test_projection_labels_are_the_bins_of_the_next_two_seconds():
     rng = np.random.default_rng(0)
     gates = np.stack([np.repeat(np.arange(30) % 2, rng.integers(3, 40, 30))[:230] for _ in range(4)])
     own, partner = gates.reshape(2, 2, 230).astype(np.float32)
-    labels, known = projection_labels(tf.constant(own), tf.constant(partner))
-    for t in range(230):
-        assert known[t] == (t + 100 <= 230)
-        if not known[t]:
-            continue
+    mask = np.ones((2, 230), np.float32)
+    mask[1, 190:] = 0.0
+    labels, known = projection_labels(tf.constant(own), tf.constant(partner), tf.constant(mask))
+    np.testing.assert_array_equal(known.numpy().sum(axis=1), [131, 91])
+    np.testing.assert_array_equal(known, np.arange(230) + 100 <= np.array([[230], [190]]))
+    for t in range(131):
         for row in range(2):
             bins = ((0, 10), (10, 30), (30, 60), (60, 100))
             bits = [gate[row, t + a : t + b].mean() > 0.5 for gate in (own, partner) for a, b in bins]
@@ -24,13 +25,13 @@ def test_projection_labels_are_the_bins_of_the_next_two_seconds():
 
 
 def test_projection_labels_of_half_a_bin_and_of_less_than_two_seconds():
-    half = np.zeros((1, 100), np.float32)
+    half, silence, known = np.zeros((1, 100), np.float32), tf.zeros([1, 100]), tf.ones([1, 100])
     half[:, :5] = 1.0
-    labels, known = projection_labels(tf.constant(half), tf.zeros([1, 100]))
-    assert labels[0, 0] == 0 and known.numpy().sum() == 1
+    assert projection_labels(tf.constant(half), silence, known)[0][0, 0] == 0
     half[:, 5] = 1.0
-    assert projection_labels(tf.constant(half), tf.zeros([1, 100]))[0][0, 0] == 1
-    assert not projection_labels(tf.ones([1, 99]), tf.ones([1, 99]))[1].numpy().any()
+    labels, whole = projection_labels(tf.constant(half), silence, known)
+    assert labels[0, 0] == 1 and whole.numpy().sum() == 1
+    assert not projection_labels(*[tf.ones([1, 99])] * 3)[1].numpy().any()
 
 
 def test_the_hazard_starts_as_the_table():

@@ -14,7 +14,7 @@ from zoo.runs import open_run
 from zoo.training import Budget
 
 STEPS, KILLED_AT, STOPPED_AT = 12, 4, 9
-SIZES = {**harness.SIZES, **harness.SMALLEST_WAVENET, "voices": 64, "crop_seconds": 3.2, "batch_size": 4}
+SIZES = {**harness.SIZES, **harness.SMALLEST_WAVENET, "crop_seconds": 3.2, "batch_size": 4}
 COMMAND = [
     "--model=wavenet",
     "--corpus=bursts",
