@@ -4,6 +4,7 @@ Two engines make the same sound from the same random numbers: `graph` runs the m
 TensorFlow, `fused` a kernel compiled by numba, where the sound tier has one.
 """
 
+import types
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -90,13 +91,13 @@ def prompted_state(model: DialogueModel, prompt_own, prompt_partner, roles, voic
     if not n_frames:
         return state
     own, partner = (tf.constant(x[:, x.shape[1] - n_frames * hop :], tf.float32) for x in (prompt_own, prompt_partner))
-    return _functions(model)["hear"](own, partner, state)
+    return _functions(model).hear(own, partner, state)
 
 
 def _converse(model, state, partner_at, n_frames, seed, temperature, engine, progress):
     """Speak and listen, frame by frame; `partner_at(t, own frame)` is what the partner says in frame t."""
     speak = _speaker(model, state, engine)
-    listen = _functions(model)["listen"]
+    listen = _functions(model).listen
     seed, temperature = tf.constant(seed), float(temperature)
     batch, hop = len(state["gate"]), model.config.hop
     audio, gates = np.zeros([batch, n_frames, hop], np.float32), np.zeros([batch, n_frames], bool)
@@ -117,7 +118,7 @@ def _speaker(model, state, engine: str):
             return _FusedSpeaker(model, state)
         except ImportError as error:
             print(f"the fused engine needs numba ({error}); going on with the graph")
-    speak = _functions(model)["speak"]
+    speak = _functions(model).speak
 
     def in_graph(state, seed, temperature):
         frame, gate, state = speak(state, seed, tf.constant(temperature))
@@ -132,7 +133,7 @@ class _FusedSpeaker:
     def __init__(self, model: DialogueModel, state: dict):
         self._kernel = model.sound.fused()
         self._buffers = self._kernel.buffers(state["sound"])
-        self._decide = _functions(model)["decide"]
+        self._decide = _functions(model).decide
 
     def __call__(self, state, seed, temperature):
         past = state["own_past"].numpy()
@@ -143,7 +144,7 @@ class _FusedSpeaker:
         return frame, gate, {**state, "own_past": tf.constant(frame)}
 
 
-def _functions(model: DialogueModel) -> dict[str, Callable]:
+def _functions(model: DialogueModel) -> types.SimpleNamespace:
     """The halves of the step as graphs, made once a model."""
 
     def hear(own, partner, state):
@@ -157,7 +158,7 @@ def _functions(model: DialogueModel) -> dict[str, Callable]:
 
     if not hasattr(model, "step_functions"):
         functions = {"hear": hear, "decide": decide, "speak": model.speak, "listen": model.listen}
-        model.step_functions = {
-            name: tf.function(function, autograph=False, reduce_retracing=True) for name, function in functions.items()
-        }
+        graphs = {name: tf.function(f, autograph=False, reduce_retracing=True) for name, f in functions.items()}
+        # Not a dict: that Keras would track, and a SavedModel would carry it.
+        model.step_functions = types.SimpleNamespace(**graphs)
     return model.step_functions

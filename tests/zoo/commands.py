@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["keras", "librosa"])
+_PROCESSES.set_forkserver_preload(["keras", "librosa.filters", "sklearn.cluster", "numba", "soxr", "soundfile"])
 TIMEOUT_SECONDS = 240
 
 

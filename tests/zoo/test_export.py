@@ -45,6 +45,7 @@ for frame in np.split(partner, partner.shape[1] // int(agent.hop_samples), axis=
 found["stepped"], found["stepped_gate"] = np.concatenate(frames, axis=1), np.stack(gates, axis=1)
 own, gate, state = agent.step(partner[:, : int(agent.hop_samples)], agent.initial_state(2, 0, 3))
 found["default_frame"], found["time"] = own, state["time"]
+found["carries_the_graphs_of_generation"] = hasattr(agent.model, "step_functions")
 np.savez(sys.argv[3], **found)
 """
 
@@ -54,10 +55,19 @@ def subject():
     return harness.Subject(harness.tiny())
 
 
+def _respond(subject):
+    prompt = PROMPT_FRAMES * subject.config.hop
+    return generation.respond(
+        subject.model, subject.own[:, :prompt], subject.partner[:, :prompt], subject.partner,
+        ["giver", "follower"], [1, 3], seed=5, engine="graph",
+    )  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def elsewhere(subject, tmp_path_factory) -> dict[str, np.ndarray]:
     """What the exported model gives in a process of its own."""
     folder = tmp_path_factory.mktemp("exported")
+    _respond(subject)
     export.export(subject.model, folder / "saved_model")
     prompt = PROMPT_FRAMES * subject.config.hop
     np.savez(
@@ -102,11 +112,7 @@ def test_defaults_are_seed_0_and_temperature_1(subject, elsewhere):
 
 
 def test_respond_hears_the_prompt_as_a_run_does(subject, elsewhere):
-    prompt = PROMPT_FRAMES * subject.config.hop
-    audio, gate = generation.respond(
-        subject.model, subject.own[:, :prompt], subject.partner[:, :prompt], subject.partner,
-        ["giver", "follower"], [1, 3], seed=5, engine="graph",
-    )  # fmt: skip
+    audio, gate = _respond(subject)
     np.testing.assert_array_equal(elsewhere["respond_gate"], gate)
     harness.same(elsewhere["respond"], audio)
 
@@ -115,6 +121,10 @@ def test_a_partner_who_hangs_up_is_silent(subject, elsewhere):
     samples = subject.partner.shape[1]
     assert elsewhere["hung_up"].shape == (harness.BATCH, 2 * samples)
     np.testing.assert_array_equal(elsewhere["hung_up"][:, :samples], elsewhere["first"])
+
+
+def test_what_was_made_for_generation_here_is_not_carried_along(elsewhere):
+    assert not elsewhere["carries_the_graphs_of_generation"]
 
 
 def test_rate_and_hop_are_told(subject, elsewhere):

@@ -13,7 +13,7 @@ from tests.zoo import commands, harness
 from zoo.runs import open_run
 from zoo.training import Budget
 
-STEPS, KILLED_AT, STOPPED_AT = 12, 4, 9
+STEPS, KILLED_AT, STOPPED_AT = 8, 3, 7
 SIZES = {**harness.SIZES, **harness.SMALLEST_WAVENET, "crop_seconds": 3.2, "batch_size": 4}
 COMMAND = [
     "--model=wavenet",

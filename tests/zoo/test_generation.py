@@ -1,0 +1,71 @@
+import builtins
+
+import numpy as np
+import pytest
+
+from datasets.errors import InputError
+from tests.zoo import harness
+from zoo import generation
+
+QUIET = np.zeros((1, 400), np.float32)
+BROKEN = np.where(np.arange(400) == 5, np.nan, 0.0)[None].astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def model():
+    model = harness.tiny()
+    harness.shake(model)
+    return model
+
+
+def _respond(model, own=QUIET, heard=QUIET, partner=QUIET, role="giver", **options):
+    return generation.respond(model, own, heard, partner, [role], [0], seed=0, **options)
+
+
+@pytest.mark.parametrize(
+    ("channels", "named"),
+    [
+        ({"own": BROKEN}, "the prompt has"),
+        ({"heard": BROKEN}, "the partner's prompt has"),
+        ({"partner": BROKEN}, "the partner has"),
+    ],
+)
+def test_samples_that_are_not_finite_are_refused(model, channels, named):
+    with pytest.raises(InputError, match=f"{named} samples that are not finite"):
+        _respond(model, **channels)
+
+
+def test_unknown_roles_and_engines_are_refused_with_the_choices(model):
+    with pytest.raises(InputError, match="role 'boss': must be one of giver, follower"):
+        _respond(model, role="boss")
+    with pytest.raises(InputError, match="--engine=fast: must be one of fused, graph"):
+        _respond(model, engine="fast")
+
+
+def test_without_numba_the_graph_speaks_and_says_so(model, monkeypatch, capsys):
+    wanted, _ = _respond(model, engine="graph")
+    import_module = builtins.__import__
+
+    def without_numba(name, *arguments):
+        if name == "zoo.wavenet.kernel":
+            raise ImportError("no numba")
+        return import_module(name, *arguments)
+
+    monkeypatch.setattr(builtins, "__import__", without_numba)
+    found, _ = _respond(model)
+    np.testing.assert_array_equal(found, wanted)
+    assert "the fused engine needs numba (no numba)" in capsys.readouterr().out
+
+
+def test_a_duet_is_two_agents_who_hear_each_other(model):
+    done = []
+    audio, gate = generation.duet(model, 0.4, (0, 1), seed=1, engine="graph", progress=done.append)
+    assert audio.shape == (2, 800) and gate.shape == (2, 20) and sum(done) == 20
+    nothing = np.zeros((2, 0), np.float32)
+    # Each alone against what the other said in the duet says the same again.
+    again, again_gate = generation.respond(
+        model, nothing, nothing, audio[::-1], ["giver", "follower"], (0, 1), seed=1, engine="graph"
+    )
+    np.testing.assert_array_equal(again, audio)
+    np.testing.assert_array_equal(again_gate, gate)
+    assert gate.any()
