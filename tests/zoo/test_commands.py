@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.zoo import commands, harness
+from tests.zoo import commands, harness, subjects
 from zoo.runs import FORMAT, RunFolder
 
-RATE = harness.SIZES["sample_rate"]
+RATE = subjects.SIZES["sample_rate"]
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A run folder with weights, and partners good and bad."""
     folder = tmp_path_factory.mktemp("made")
-    model = harness.tiny()
-    harness.shake(model)
+    model = subjects.tiny()
+    subjects.shake(model)
     run = RunFolder(folder / "run")
     run.path.mkdir()
     config = {"format": FORMAT, "model": "wavenet", "preset": "tiny", "sizes": dataclasses.asdict(model.config)}

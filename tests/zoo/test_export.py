@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from datasets.errors import InputError
-from tests.zoo import harness
+from tests.zoo import harness, subjects
 from zoo import export, generation
 
 PROMPT_FRAMES = 6
@@ -52,7 +52,7 @@ np.savez(sys.argv[3], **found)
 
 @pytest.fixture(scope="module")
 def subject():
-    return harness.Subject(harness.tiny())
+    return subjects.Subject(subjects.tiny())
 
 
 def _respond(subject):
@@ -75,7 +75,7 @@ def elsewhere(subject, tmp_path_factory) -> dict[str, np.ndarray]:
         partner=subject.partner,
         prompt_own=subject.own[:, :prompt],
         prompt_partner=subject.partner[:, :prompt],
-        seconds=harness.FRAMES / 50,
+        seconds=subjects.FRAMES / 50,
     )
     script = [sys.executable, "-I", "-c", ELSEWHERE, "saved_model", "given.npz", "found.npz"]
     done = subprocess.run(script, cwd=folder, capture_output=True, text=True)
@@ -97,14 +97,14 @@ def test_step_by_step_is_generate(elsewhere):
 
 
 def test_a_reloaded_model_gives_what_it_gave_before(subject, elsewhere):
-    state = subject.model.initial_state(harness.BATCH)
+    state = subject.model.initial_state(subjects.BATCH)
     audio, gate, _ = subject.generate(subject.partner, state, seed=7)
     np.testing.assert_array_equal(elsewhere["gate"], gate)
     harness.same(elsewhere["audio"], audio)
 
 
 def test_defaults_are_seed_0_and_temperature_1(subject, elsewhere):
-    state = subject.model.initial_state(harness.BATCH)
+    state = subject.model.initial_state(subjects.BATCH)
     harness.same(elsewhere["default"], subject.generate(subject.partner, state, seed=0, temperature=1.0)[0])
     frame, _, _ = subject.step(subject.frames(subject.partner)[:, 0], subject.model.initial_state(2, 0, 3), 0, 1.0)
     harness.same(elsewhere["default_frame"], frame)
@@ -119,7 +119,7 @@ def test_respond_hears_the_prompt_as_a_run_does(subject, elsewhere):
 
 def test_a_partner_who_hangs_up_is_silent(subject, elsewhere):
     samples = subject.partner.shape[1]
-    assert elsewhere["hung_up"].shape == (harness.BATCH, 2 * samples)
+    assert elsewhere["hung_up"].shape == (subjects.BATCH, 2 * samples)
     np.testing.assert_array_equal(elsewhere["hung_up"][:, :samples], elsewhere["first"])
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from datasets.errors import InputError
-from tests.zoo import harness
+from tests.zoo import subjects
 from zoo import generation
 
 QUIET = np.zeros((1, 400), np.float32)
@@ -13,8 +13,8 @@ BROKEN = np.where(np.arange(400) == 5, np.nan, 0.0)[None].astype(np.float32)
 
 @pytest.fixture(scope="module")
 def model():
-    model = harness.tiny()
-    harness.shake(model)
+    model = subjects.tiny()
+    subjects.shake(model)
     return model
 
 

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from datasets import pipeline, prepare
-from tests.zoo import harness
+from tests.zoo import subjects
 from zoo import objective
 
 SEED = tf.constant([1, 2])
@@ -11,8 +11,8 @@ SEED = tf.constant([1, 2])
 
 @pytest.fixture(scope="module")
 def model():
-    model = harness.tiny()
-    harness.shake(model)
+    model = subjects.tiny()
+    subjects.shake(model)
     return model
 
 

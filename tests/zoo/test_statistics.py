@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from datasets import hazard, pipeline, prepare
-from tests.zoo import harness
+from tests.zoo import subjects
 from zoo import hearing, statistics
 
 
@@ -12,7 +12,7 @@ def counted(bursts):
     """A model and what it counted on noise bursts at -23 dB in room tone at -65 dB."""
     prepared = prepare.prepare(bursts(n=4, seconds=8.0, sample_rate=2000), "train", progress=False)
     batches = list(pipeline.crops(prepared, 1.6, 2, seed=0, epoch=0))
-    model = harness.tiny()
+    model = subjects.tiny()
     return model, batches, statistics.fit(model, batches, seed=0)
 
 

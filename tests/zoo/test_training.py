@@ -9,12 +9,12 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.zoo import commands, harness
+from tests.zoo import commands, subjects
 from zoo.runs import open_run
 from zoo.training import Budget
 
 STEPS, KILLED_AT, STOPPED_AT = 8, 3, 7
-SIZES = {**harness.SIZES, **harness.SMALLEST_WAVENET, "crop_seconds": 3.2, "batch_size": 4}
+SIZES = {**subjects.SIZES, **subjects.SMALLEST_WAVENET, "crop_seconds": 3.2, "batch_size": 4}
 COMMAND = [
     "--model=wavenet",
     "--corpus=bursts",
