@@ -13,14 +13,11 @@ class InputError(ValueError):
 def run_command(main: Callable[[list[str]], None]) -> None:
     """Runs an absl command; an `InputError` or a failing disk ends it with one line and status 2."""
 
-    def guarded(argv: list[str]) -> None:
-        if len(argv) > 1:
-            raise app.UsageError(f"unexpected argument {argv[1]!r}: flags are written --name=value")
-        main(argv)
-
     def caught(argv: list[str]) -> None:
         try:
-            guarded(argv)
+            if len(argv) > 1:
+                raise InputError(f"{argv[1]}: an argument that no flag takes; flags are written --name=value")
+            main(argv)
         except InputError as error:
             sys.exit(_say(str(error)))
         except OSError as error:

@@ -1,9 +1,11 @@
-"""A SavedModel that needs nothing of this project.
+"""A SavedModel that needs nothing of this project. Its user writes:
 
-agent = tf.saved_model.load("runs/demo/saved_model")
-audio = agent.generate(partner, seconds=10.0, seed=1, temperature=1.0)     # [batch, samples], at agent.sample_rate
-state = agent.initial_state(1)
-own_frame, gate, state = agent.step(partner_frame, state, seed=1, temperature=1.0)
+    agent = tf.saved_model.load("runs/demo/saved_model")
+    audio = agent.generate(partner, seconds=10.0, seed=1, temperature=1.0)  # at agent.sample_rate
+    state = agent.initial_state(1)
+    own_frame, gate, state = agent.step(partner_frame, state, seed=1, temperature=1.0)
+
+Audio is float32 in [-1, 1].
 """
 
 import os
@@ -36,11 +38,16 @@ def agent_module(model: DialogueModel) -> tf.Module:
     module.hop_samples = tf.Variable(config.hop, trainable=False)
     state_spec = tf.nest.map_structure(_free_batch, model.initial_state(2))
 
+    # One trace of the loop serves all that run it; tracing is most of the cost of an export.
+    @tf.function(input_signature=[_AUDIO, _INT, state_spec, _INT, _FLOAT], autograph=False)
+    def converse(partner, n_frames, state, seed, temperature):
+        return model.generate(partner, n_frames, state, seed, temperature)[:2]
+
     def generate_with_gate(partner, seconds, seed=0, temperature=1.0):
         n_frames = tf.cast(tf.round(seconds * FRAMES_PER_SECOND), tf.int32)
         partner = _fit(partner, n_frames * config.hop)
         state = model.initial_state(tf.shape(partner)[0])
-        return model.generate(partner, n_frames, state, seed, temperature)[:2]
+        return converse(partner, n_frames, state, seed, temperature)
 
     def generate(partner, seconds, seed=0, temperature=1.0):
         return generate_with_gate(partner, seconds, seed, temperature)[0]
@@ -49,7 +56,7 @@ def agent_module(model: DialogueModel) -> tf.Module:
         state = model.initial_state(tf.shape(partner)[0], role, voice)
         speech = hearing.level_db(prompt_own, config.sample_rate) > model.dialogue.speech_db
         _, state = model.observe(prompt_own, hearing.bridged_gate(speech), prompt_partner, state)
-        return model.generate(partner, tf.shape(partner)[1] // config.hop, state, seed, temperature)[:2]
+        return converse(partner, tf.shape(partner)[1] // config.hop, state, seed, temperature)
 
     def initial_state(batch, role=1, voice=0):
         return model.initial_state(batch, role, voice)

@@ -1,11 +1,15 @@
 """Run folders: everything about one training, and all that generation and comparison need.
 
-runs/<name>/config.json      model, preset, sizes, corpus, seed, versions, devices
-            weights.h5       the model, counted and trained weights
-            held_out.json    the figures of the last evaluation
-            saved_model/     for use without this project
-            checkpoints/     for going on after a kill
-            logs/            TensorBoard
+In runs/<name>/:
+
+    config.json       model, preset, sizes, corpus, seed, versions, devices
+    model.weights.h5  the counted and the trained weights
+    held_out.json     the figures of the last evaluation
+    saved_model/      for use without this project
+    checkpoints/      for going on after a kill
+    logs/             TensorBoard
+
+Nothing else is needed to continue, to generate or to compare.
 """
 
 import dataclasses

@@ -70,7 +70,7 @@ def train(model_class, sizes, path: pathlib.Path) -> dict:
 
     corpus = corpus_flags.corpus_from_flags(sizes.sample_rate)
     folder = RunFolder(path)
-    files.writable_folder(path)
+    files.writable_folder(path.parent)
     print(f"devices: {devices.describe()}")
     splits = {split: prepare.prepare(corpus, split, workers=os.cpu_count()) for split in ("train", "validation")}
     for split, prepared in splits.items():
