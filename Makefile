@@ -12,7 +12,7 @@ RUN := $(VENV)/bin/python
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
-	$(RUN) -m zoo.train --model=wavenet --minutes=5 --name=demo
+	$(RUN) -m zoo.train --model=wavenet --minutes=4 --name=demo
 	$(RUN) -m zoo.generate --run=runs/demo --duet --seconds=30 --out=reports/demo/duet.wav
 	$(RUN) -m eval.compare --runs=runs/demo --out=reports/demo
 
