@@ -7,10 +7,6 @@ Writes a stereo wav (left the agent, or the giver of a duet; right the partner, 
 the intervals in which each speaks, in seconds, as .csv.
 """
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import pathlib
 import time
 

@@ -3,10 +3,6 @@
 python -m zoo.list
 """
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 from datasets.dialogue import FRAMES_PER_SECOND
 from datasets.errors import run_command
 

@@ -8,8 +8,6 @@ hazard table of the train split.
 
 import os
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 from absl import flags
 
 from datasets import flags as corpus_flags

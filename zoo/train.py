@@ -6,12 +6,9 @@
 The same command continues a run that was stopped. Ctrl-C stops early and leaves a usable run.
 """
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import dataclasses
 import importlib.metadata
+import os
 import pathlib
 import platform
 
