@@ -112,7 +112,8 @@ def test_prompt_ends_where_the_chunk_begins(talk):
     assert other.heard == span
 
 
-def test_goes_on_after_a_kill(talk, sampler, tmp_path):
+def test_goes_on_after_a_kill(talk, sampler, tmp_path, monkeypatch):
+    monkeypatch.setattr(open_loop, "GROUP_SIZE", 8)
     settings = Settings(tmp_path, **FAST)
     with pytest.raises(KeyboardInterrupt):
         comparison.compare_sound(talk(), [sampler(fails_after=8)], settings)
@@ -191,7 +192,7 @@ def run_command(tmp_path, *arguments):
     "arguments, said",
     [
         (["--runs=nowhere"], "nowhere: no such folder"),
-        (["--corpus=maptsk"], "did you mean 'maptask'?"),
+        (["--corpus=maptsk"], "did you mean maptask?"),
         (["--corpus=maptask", "--data_dir=nowhere"], "nowhere"),
         (["--corpus=simulated", "--out=/proc/nothing"], "cannot write there"),
     ],
