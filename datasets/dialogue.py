@@ -18,6 +18,8 @@ from datasets.errors import InputError
 FRAMES_PER_SECOND = 50
 BRIDGE_SECONDS = 0.200
 SPLITS = ("train", "validation", "test")
+# Names of channel 0 and channel 1: of a task with roles, of a telephone call, of any other recording.
+ROLE_PAIRS = (("giver", "follower"), ("A", "B"), ("left", "right"))
 
 # Far below any annotation's resolution: 1.2 - 1.0 is as long as a bridge of 0.2 s, whatever the last bit says.
 _TIE_SECONDS = 1e-6
@@ -78,6 +80,14 @@ class Dialogue:
         if self.roles.count(role) != 1:
             raise InputError(f"{self.name}: no single {role!r} among the roles {', '.join(self.roles)} of its channels")
         return self.roles.index(role)
+
+
+def role_index(role: str) -> int:
+    """0 or 1: which of a pair a role is (giver, A, left; follower, B, right); `InputError` for any other."""
+    for pair in ROLE_PAIRS:
+        if role in pair:
+            return pair.index(role)
+    raise InputError(f"role {role!r}: must be one of {', '.join(role for pair in ROLE_PAIRS for role in pair)}")
 
 
 def seconds_to_frames(seconds: float) -> int:

@@ -4,13 +4,15 @@ import pathlib
 
 from absl import flags
 
+from datasets import activity
 from datasets.corpora import Corpus, open_corpus
+from datasets.errors import InputError
 
 _FLAGS = flags.FLAGS
 
 
 def define_corpus_flags(default: str | None = "simulated", sample_rate: bool = False) -> None:
-    """Defines --corpus, --data_dir, --cache_dir, --hours and --corpus_seed.
+    """Defines --corpus, --data_dir, --cache_dir, --hours, --corpus_seed and --detector.
 
     Args:
         default: of --corpus.
@@ -21,6 +23,7 @@ def define_corpus_flags(default: str | None = "simulated", sample_rate: bool = F
     flags.DEFINE_string("cache_dir", None, "Where rendered and prepared audio is kept; also $BABBLEZOO_CACHE.")
     flags.DEFINE_float("hours", None, "Length of a corpus that is made, not read.", lower_bound=0.0)
     flags.DEFINE_integer("corpus_seed", 0, "Seed of a corpus that is made, not read.")
+    flags.DEFINE_string("detector", None, "Finds speech in sound: silero or energy; default: what suits the corpus.")
     if sample_rate:
         flags.DEFINE_integer("sample_rate", None, "Hz, a multiple of 50; default: the corpus's own.", lower_bound=50)
 
@@ -29,6 +32,8 @@ def corpus_from_flags(sample_rate: int | None = None) -> Corpus:
     """Opens the corpus that the flags name, at `sample_rate` Hz (None: --sample_rate, else the corpus's own)."""
     if sample_rate is None and "sample_rate" in _FLAGS:
         sample_rate = _FLAGS.sample_rate
+    if _FLAGS.detector not in (None, *activity.DETECTORS):
+        raise InputError(f"--detector={_FLAGS.detector}: no such detector; choices: {', '.join(activity.DETECTORS)}")
     return open_corpus(
         _FLAGS.corpus,
         data_dir=_path(_FLAGS.data_dir),
@@ -36,6 +41,7 @@ def corpus_from_flags(sample_rate: int | None = None) -> Corpus:
         sample_rate=sample_rate,
         hours=_FLAGS.hours,
         seed=_FLAGS.corpus_seed,
+        detector=_FLAGS.detector,
     )
 
 

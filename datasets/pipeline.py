@@ -14,12 +14,11 @@ import numpy as np
 import tensorflow as tf
 
 from datasets.audio import from_int16
-from datasets.dialogue import FRAMES_PER_SECOND
+from datasets.dialogue import FRAMES_PER_SECOND, role_index
 from datasets.errors import InputError
 from datasets.prepare import PreparedSplit
 
 N_VOICES = 64
-ROLES = ("giver", "follower")
 _NOTHING = -1  # In place of a dialogue, in the rows that fill up the last batch.
 
 
@@ -51,7 +50,7 @@ def crops(
             activity: float32 [batch, 2, frames], the IPUs as 0 and 1.
             mask: float32 [batch, frames], 0 beyond the end of the crop.
             voice: int32 [batch, 2], a number below `N_VOICES` that the speaker keeps.
-            role: int32 [batch, 2], 0 for a giver, else 1.
+            role: int32 [batch, 2], see `dialogue.role_index`.
             name: string [batch], empty in rows that only fill up.
             start_frame: int32 [batch], the frame of the dialogue at which the crop starts.
     """
@@ -93,11 +92,6 @@ def voice_of(speaker: str) -> int:
     return int.from_bytes(hashlib.sha256(speaker.encode()).digest()[:8], "little") % N_VOICES
 
 
-def role_of(role: str) -> int:
-    """0 for a giver, 1 for a follower and for whoever has no such role."""
-    return int(role != ROLES[0])
-
-
 def _frames(crop_seconds: float) -> int:
     frames = round(crop_seconds * FRAMES_PER_SECOND)
     if frames < 1:
@@ -120,7 +114,7 @@ class _Reader:
         self._hop, self._crop_frames = prepared.hop, crop_frames
         # One row more, which `_NOTHING` points at.
         self._voices = np.array([[voice_of(s) for s in r.speakers] for r in self._records] + [[0, 0]], np.int32)
-        self._roles = np.array([[role_of(s) for s in r.roles] for r in self._records] + [[0, 0]], np.int32)
+        self._roles = np.array([[role_index(s) for s in r.roles] for r in self._records] + [[0, 0]], np.int32)
         self._names = np.array([r.name for r in self._records] + [""])
 
     def __call__(self, rows: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from datasets.dialogue import role_index
 from datasets.errors import InputError
 
-ROLES = ("giver", "follower")
 Progress = Callable[[int], None]
 
 
@@ -125,7 +125,7 @@ class SavedModelAgent(Agent):
         return model
 
     def respond_batch(self, prompt_own, prompt_partner, partner, role, seed, progress=None) -> list[Response]:
-        roles, voices = np.full(len(partner), ROLES.index(role), np.int32), np.zeros(len(partner), np.int32)
+        roles, voices = np.full(len(partner), role_index(role), np.int32), np.zeros(len(partner), np.int32)
         audio, gate = self._model.respond(prompt_own, prompt_partner, partner, roles, voices, np.int32(seed), 1.0)
         if progress:
             progress(gate.shape[1])

@@ -18,14 +18,13 @@ from typing import Any
 
 from absl import flags
 
-from datasets import activity, files
+from datasets import files
 from datasets import flags as corpus_flags
 from datasets.errors import InputError, run_command
 from eval import agents, comparison, protocol, report, table
 from eval.chunks import CHUNK_SECONDS, PROMPT_SECONDS
 from eval.comparison import Settings, Table, Words
 
-ROLES = ("follower", "giver")
 DEFAULT_SAMPLE_RATE = 8000
 LEAD = (
     "Each row takes one side of a held-out dialogue. It is given 30 seconds of both real channels, then hears the real"
@@ -221,16 +220,17 @@ def _define_flags() -> None:
     flags.DEFINE_list("runs", None, "Run folders or SavedModels; default: every run under runs/ that has a model.")
     flags.DEFINE_string("split", "test", "Whose dialogues are answered: test or validation.")
     flags.DEFINE_string("out", None, "Folder to write into; default reports/<corpus>-<split>.")
-    flags.DEFINE_enum("detector", "energy", sorted(activity.DETECTORS), "Finds speech in all sound alike.")
     flags.DEFINE_integer("seed", 0, "Of the models, the reference rows and the draws.")
     flags.DEFINE_integer("chunks_per_dialogue", 1, "How many 60 s are answered of each dialogue.", lower_bound=1)
-    flags.DEFINE_list("roles", list(ROLES), "Roles the models take, each for itself.")
+    flags.DEFINE_list("roles", None, "Roles the models take, each for itself; default: both of the corpus.")
 
 
-def _roles(names: Sequence[str]) -> tuple[str, ...]:
+def _roles(names: Sequence[str] | None, choices: Sequence[str]) -> tuple[str, ...]:
+    if names is None:
+        return tuple(reversed(choices))
     for name in names:
-        if name not in ROLES:
-            raise InputError(f"--roles={','.join(names)}: no role {name!r}; the choices are {', '.join(ROLES)}")
+        if name not in choices:
+            raise InputError(f"--roles={','.join(names)}: no role {name!r}; the choices are {', '.join(choices)}")
     return tuple(dict.fromkeys(names))
 
 
@@ -253,7 +253,12 @@ def main(argv: list[str]) -> None:
     corpus = corpus_flags.corpus_from_flags(rate)
     out = pathlib.Path(values.out or pathlib.Path("reports") / f"{corpus.name}-{values.split}")
     settings = Settings(
-        out, values.split, values.detector, values.seed, values.chunks_per_dialogue, _roles(values.roles)
+        out,
+        values.split,
+        values.detector or corpus.detector,
+        values.seed,
+        values.chunks_per_dialogue,
+        _roles(values.roles, corpus.roles),
     )
     compare(corpus, models, settings)
     print(f"\n{out / 'report.html'}" if (out / "report.html").exists() else f"\n{out / 'scores.json'}")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from datasets.dialogue import FRAMES_PER_SECOND
+from datasets.dialogue import FRAMES_PER_SECOND, role_index
 from datasets.errors import InputError
 from zoo import hearing
 from zoo.agent import ROLES, DialogueModel
@@ -81,11 +81,8 @@ def duet(
 
 def prompted_state(model: DialogueModel, prompt_own, prompt_partner, roles, voices) -> dict:
     """The state after a prompt of both channels, each float32 [n, samples] (the end of it that is whole frames)."""
-    unknown = sorted(set(roles) - set(ROLES))
-    if unknown:
-        raise InputError(f"role {unknown[0]!r}: must be one of {', '.join(ROLES)}")
     hop = model.config.hop
-    indices = tf.constant([ROLES.index(role) for role in roles])
+    indices = tf.constant([role_index(role) for role in roles])
     state = model.initial_state(len(roles), indices, tf.constant(list(voices), tf.int32))
     n_frames = min(prompt_own.shape[1], prompt_partner.shape[1]) // hop
     if not n_frames:

@@ -5,6 +5,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from datasets import hazard, pipeline, prepare
+from datasets.dialogue import role_index
 from zoo import baselines, objective
 from zoo.agent import ROLES, DialogueModel
 
@@ -66,5 +67,5 @@ def counted_tables(prepared: prepare.PreparedSplit) -> dict[str, hazard.Tables]:
     for path, record in prepared.records:
         activity = np.fromfile(path, np.uint8, 2 * record.n_frames, offset=record.activity_offset).reshape(2, -1) > 0
         for channel, role in enumerate(record.roles):
-            pairs[ROLES[pipeline.role_of(role)]].append((activity[channel], activity[1 - channel]))
+            pairs[ROLES[role_index(role)]].append((activity[channel], activity[1 - channel]))
     return {role: hazard.fit_tables(found) for role, found in pairs.items()}

@@ -29,6 +29,7 @@ class Options:
         sample_rate: Hz wanted; None takes the corpus's own.
         hours: length of a corpus that is made rather than read.
         seed: of everything that is drawn.
+        detector: of `datasets.activity`, where speech has to be found; None takes the corpus's own.
     """
 
     data_dir: pathlib.Path | None = None
@@ -36,10 +37,21 @@ class Options:
     sample_rate: int | None = None
     hours: float | None = None
     seed: int = 0
+    detector: str | None = None
 
 
 class Corpus(abc.ABC):
-    """A list of dialogue names by split, and a way to load one."""
+    """A list of dialogue names by split, and a way to load one.
+
+    Attributes:
+        name: under which it is registered.
+        roles: of channel 0 and channel 1, one of `dialogue.ROLE_PAIRS`.
+        detector: which of `datasets.activity` suits its sound.
+    """
+
+    name = ""
+    roles: tuple[str, str] = ("giver", "follower")
+    detector = "energy"
 
     def __init__(self, options: Options):
         self.options = options
@@ -55,8 +67,6 @@ class Corpus(abc.ABC):
     def key(self) -> dict:
         """Everything that shapes the dialogues, as JSON values: the key of what is cached."""
         return {"corpus": self.name, "sample_rate": self.options.sample_rate}
-
-    name = ""
 
 
 def register(name: str) -> Callable[[type[Corpus]], type[Corpus]]:

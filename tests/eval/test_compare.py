@@ -178,7 +178,7 @@ def test_bad_input_is_named(talk, sampler, tmp_path):
     with pytest.raises(InputError, match="10 different dialogues"):
         compare.compare(talk(), [], Settings(tmp_path, split="validation"))
     with pytest.raises(InputError, match="no role 'Giver'"):
-        compare._roles(["Giver"])
+        compare._roles(["Giver"], ("giver", "follower"))
 
 
 def run_command(tmp_path, *arguments):
