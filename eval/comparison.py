@@ -8,9 +8,10 @@ import numpy as np
 import tqdm
 
 from datasets import activity as activity_lib
+from datasets import turns
 from datasets.corpora import Corpus
 from datasets.dialogue import Dialogue
-from eval import coordination, detection, gallery, open_loop, protocol, rows, shape, timing
+from eval import coordination, detection, gallery, open_loop, protocol, rows, shape
 from eval.agents import Agent
 from eval.chunks import PROMPT_SECONDS, Chunk, Span, whole_dialogues
 from eval.table import Row
@@ -84,7 +85,7 @@ def compare_words(corpus: Corpus, settings: Settings) -> Words | None:
     for role in settings.roles:
         humans = _Humans(train, held_out, role, "annotations", 0.0, settings)
         tables[role] = Table(humans.rows(settings), humans.reference, humans.reference.spans)
-    return Words(timing.statistics([timing.dialogue_events(dialogue) for dialogue in held_out]), tables)
+    return Words(turns.statistics([turns.dialogue_events(dialogue) for dialogue in held_out]), tables)
 
 
 def _open_loop(corpus: Corpus, agents: Sequence[Agent], settings: Settings, role: str, train, held_out) -> Table:

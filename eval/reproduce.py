@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from datasets import dialogue as dialogue_lib
+from datasets import turns
 from datasets.corpora import Options, maptask
 from eval import chunks as chunks_lib
-from eval import coordination, distances, memorisation, protocol, rows, shape, timing
+from eval import coordination, distances, memorisation, protocol, rows, shape
 
 ROLES = ("follower", "giver")
 PUBLISHED_FLOOR_DRAWS, PUBLISHED_DRAWS = 200, 100
@@ -89,7 +90,7 @@ class Check:
 
 def check_statistics(split: str, dialogues: Sequence[dialogue_lib.Dialogue]) -> Iterator[Check]:
     """The table of section 2, within 1 %."""
-    ours = timing.statistics([timing.dialogue_events(dialogue) for dialogue in dialogues])
+    ours = turns.statistics([turns.dialogue_events(dialogue) for dialogue in dialogues])
     for name, published in SECTION_2[split].items():
         yield Check(f"{split}: {name}", published, ours[name], 0.01 * published, _rounding(published))
 
@@ -99,13 +100,13 @@ def check_human_distances(
 ) -> Iterator[Check]:
     """How far humans are from humans: Wasserstein-1 of FTO, mean and 95th percentile."""
     everyone = [*train, *test]
-    ftos = [_clipped_ftos(timing.dialogue_events(dialogue)) for dialogue in everyone]
+    ftos = [_clipped_ftos(turns.dialogue_events(dialogue)) for dialogue in everyone]
     quads = np.array([dialogue.info["quad"] for dialogue in everyone])
     is_train = np.arange(len(everyone)) < len(train)
     by_dialogue = [rng.permutation(len(everyone)) % 2 == 0 for _ in range(500)]
     by_quad = [np.isin(quads, rng.choice(np.unique(quads), len(np.unique(quads)) // 2, False)) for _ in range(500)]
     pieces = chunks_lib.dialogue_chunks(everyone, "giver")
-    piece_ftos = [_clipped_ftos(timing.events(each.own_ipus, each.partner_ipus, each.seconds)) for each in pieces]
+    piece_ftos = [_clipped_ftos(turns.events(each.own_ipus, each.partner_ipus, each.seconds)) for each in pieces]
     tens = [np.isin(np.arange(len(pieces)), drawn) for drawn in protocol.draw(pieces, 10, 500, rng)]
     found = {
         "halves by dialogue": [_between(ftos, half) for half in by_dialogue],
@@ -219,7 +220,7 @@ def main(data_dir: str | None) -> None:
     print(f"{len(outside)} outside their tolerance" + (": " + "; ".join(outside) if outside else ""))
 
 
-def _clipped_ftos(happened: timing.Events) -> np.ndarray:
+def _clipped_ftos(happened: turns.Events) -> np.ndarray:
     return happened.ftos().clip(*shape.CLIP_SECONDS["fto"])
 
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from eval import distances, timing
+from datasets import turns
+from eval import distances
 from eval.chunks import Chunk
 
 DISTANCES = (
@@ -62,7 +63,7 @@ class EventTable:
     """
 
     def __init__(self, chunks: Sequence[Chunk]):
-        happened = [timing.events(chunk.own_ipus, chunk.partner_ipus, chunk.seconds) for chunk in chunks]
+        happened = [turns.events(chunk.own_ipus, chunk.partner_ipus, chunk.seconds) for chunk in chunks]
         per_chunk = {
             "fto": [each.ftos(0) for each in happened],
             "ipu": [each.ipu_seconds(0) for each in happened],
