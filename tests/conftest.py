@@ -21,6 +21,15 @@ def maptask_dir() -> pathlib.Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def real_audio_dir() -> pathlib.Path:
+    """Recorded speech: $REAL_AUDIO_DIR, else ../shared/data/real_audio beside the repository, else a skip."""
+    folder = pathlib.Path(os.environ.get("REAL_AUDIO_DIR") or ROOT.parent / "shared" / "data" / "real_audio")
+    if not folder.is_dir():
+        pytest.skip(f"needs recorded speech: set REAL_AUDIO_DIR ({folder} is not there)")
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory, monkeypatch):
     """No test reads or writes the user's cache."""
