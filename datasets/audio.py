@@ -1,23 +1,26 @@
 """Reading, writing and resampling of sound, float32 [channels, samples] in [-1, 1]."""
 
+import contextlib
 import os
 import pathlib
+from collections.abc import Iterator
 
 import numpy as np
 import soundfile
 import soxr
 
-from datasets import files
+from datasets import files, sound_headers
 from datasets.errors import InputError
 
 FULL_SCALE = 32768.0
 _MOST_CHANNELS = 2
+_BLOCK_SAMPLES = 1 << 20
 
 
 def read_wav(
     path: str | os.PathLike, channels: int | None = None, sample_rate: int | None = None
 ) -> tuple[np.ndarray, int]:
-    """Reads a sound file of one or two channels (wav, flac, ogg).
+    """Reads a sound file of one or two channels (wav, flac, ogg, NIST sphere).
 
     Args:
         path: of the file.
@@ -31,23 +34,48 @@ def read_wav(
         InputError: not a sound file, no samples, NaN, or another rate or number of channels than asked for.
     """
     path = pathlib.Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: {'is a folder, not a sound file' if path.is_dir() else 'no such sound file'}")
-    try:
-        # Opened first: what the header claims is refused before any sample is read.
-        with soundfile.SoundFile(path) as sound:
-            _check_header(path, sound, channels, sample_rate)
-            audio, rate = sound.read(dtype="float32", always_2d=True).T, sound.samplerate
-            promised = sound.frames
-    except (soundfile.LibsndfileError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: not a sound file that can be read ({error}); wanted is wav, flac or ogg") from error
+    with _opened(path, channels, sample_rate) as sound:
+        # By blocks: a compressed file may promise a length that no memory could hold.
+        audio = np.concatenate(list(_blocks(sound))).T
+        rate, promised = sound.samplerate, sound.frames
     if audio.shape[1] < promised:
         raise InputError(f"{path}: ends after {audio.shape[1]} of {promised} samples; the file is cut short")
     if not np.isfinite(audio).all():
         raise InputError(f"{path}: has samples that are not finite (NaN or infinity); export it again")
     return np.ascontiguousarray(audio), rate
+
+
+def read_header(path: str | os.PathLike, channels: int | None = None) -> tuple[int, int]:
+    """Samples and sample rate in Hz of a sound file, of which the header alone is read; errors as `read_wav`."""
+    with _opened(pathlib.Path(path), channels, None) as sound:
+        return sound.frames, sound.samplerate
+
+
+def _blocks(sound: soundfile.SoundFile) -> Iterator[np.ndarray]:
+    """[samples, channels] until there are no more, whatever the header promised; at least one."""
+    while True:
+        block = sound.read(_BLOCK_SAMPLES, dtype="float32", always_2d=True)
+        yield block
+        if len(block) < _BLOCK_SAMPLES:
+            return
+
+
+@contextlib.contextmanager
+def _opened(path: pathlib.Path, channels: int | None, sample_rate: int | None) -> Iterator[soundfile.SoundFile]:
+    """The open file; what its header claims is refused before any sample is read."""
+    if not path.is_file():
+        raise InputError(f"{path}: {'is a folder, not a sound file' if path.is_dir() else 'no such sound file'}")
+    try:
+        sound_headers.check_before_opening(path)
+        with soundfile.SoundFile(path) as sound:
+            sound_headers.check_opened(path, sound)
+            _check_header(path, sound, channels, sample_rate)
+            yield sound
+    except (soundfile.LibsndfileError, ValueError, OSError) as error:
+        if isinstance(error, InputError):
+            raise
+        wanted = "wav, flac, ogg or sphere (sph)"
+        raise InputError(f"{path}: not a sound file that can be read ({error}); wanted is {wanted}") from error
 
 
 def _check_header(
