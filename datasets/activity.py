@@ -2,6 +2,10 @@
 
 `detect` gives speech as an annotator would, not yet bridged into IPUs. One detector serves the agent, the human and
 the partner alike: a bias of 100 ms in only one of them would pass for a change of timing (PROTOCOL section 4).
+
+    silero        a recurrent network (`datasets.silero`): hears speech in noise; for evaluation
+    energy        level: for clean close-talk channels, where it is as good and forty times as fast
+    annotations   the corpus's own intervals, for those that have such: nothing is detected
 """
 
 import dataclasses
@@ -9,9 +13,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from datasets import silero as network
 from datasets.dialogue import FRAMES_PER_SECOND, activity, bridge, seconds_to_frames
 from datasets.errors import InputError
 
+ANNOTATIONS = "annotations"
 SILENCE_DB = -120.0
 _ROOM_TONE_DB = -55.0  # Nothing below is speech, however quiet the channel.
 _BELOW_PEAK_DB = 35.0
@@ -19,6 +25,9 @@ _PEAK_PERCENTILE = 95
 _STEP_SECONDS = 0.010
 _SHORTEST_SECONDS = 0.030  # Clicks are shorter, syllables longer.
 _MATCH_SECONDS = 0.250
+_SPEECH_PROBABILITY = 0.5
+# So long the network goes on hearing speech after its end: the median on speech with known word times.
+_AFTERGLOW_SECONDS = 0.060
 
 
 def detect(audio: np.ndarray, sample_rate: int, detector: str = "energy") -> np.ndarray:
@@ -27,17 +36,19 @@ def detect(audio: np.ndarray, sample_rate: int, detector: str = "energy") -> np.
     Args:
         audio: float32 [samples].
         sample_rate: Hz.
-        detector: one of `DETECTORS`.
+        detector: one of `DETECTORS` but "annotations", which are not found in sound.
 
     Returns:
         float64 [n, 2] seconds, sorted, disjoint, not bridged.
     """
     if detector not in DETECTORS:
         raise InputError(f"detector {detector!r}: no such detector; the choices are {', '.join(DETECTORS)}")
+    if detector == ANNOTATIONS:
+        raise InputError("detector annotations: takes the intervals of a corpus; in sound, speech is found by silero")
     audio = np.asarray(audio, np.float32)
     if audio.ndim != 1:
         raise InputError(f"audio of one channel must have shape [samples], not {audio.shape}")
-    return DETECTORS[detector](audio, sample_rate)
+    return _IN_SOUND[detector](audio, sample_rate)
 
 
 def energy(audio: np.ndarray, sample_rate: int, hangover_seconds: float = 0.0) -> np.ndarray:
@@ -64,7 +75,36 @@ def energy(audio: np.ndarray, sample_rate: int, hangover_seconds: float = 0.0) -
     return intervals[intervals[:, 1] - intervals[:, 0] >= _SHORTEST_SECONDS]
 
 
-DETECTORS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {"energy": energy}
+def silero(audio: np.ndarray, sample_rate: int, hangover_seconds: float = -_AFTERGLOW_SECONDS) -> np.ndarray:
+    """Where a network trained on many languages and noises thinks speech likelier than not.
+
+    Args:
+        audio: float32 [samples].
+        sample_rate: Hz.
+        hangover_seconds: added to the end of every interval; negative, for the network has one of its own.
+    """
+    duration = len(audio) / sample_rate
+    window = network.WINDOW_SAMPLES / network.SAMPLE_RATE
+    likely = np.pad(network.speech_probability(audio, sample_rate), 1)
+    change = np.flatnonzero(np.diff((likely > _SPEECH_PROBABILITY).astype(np.int8)))
+    before, after = likely[change], likely[change + 1]
+    # The crossing, on a line between the middles of two windows: finer than the 32 ms of a window.
+    crossing = change - 0.5 + (_SPEECH_PROBABILITY - before) / (after - before)
+    intervals = crossing.reshape(-1, 2) * window + np.array([0, hangover_seconds])
+    intervals = bridge(intervals[intervals[:, 1] > intervals[:, 0]], _SHORTEST_SECONDS).clip(0, duration)
+    return intervals[intervals[:, 1] - intervals[:, 0] >= _SHORTEST_SECONDS]
+
+
+_IN_SOUND: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {"silero": silero, "energy": energy}
+DETECTORS = (*_IN_SOUND, ANNOTATIONS)
+# Raised with every change of what a detector finds: what was found before is found again.
+_VERSIONS = {"silero": 1, "energy": 1, ANNOTATIONS: 1}
+
+
+def detector_key(detector: str) -> dict[str, str | int]:
+    """Everything besides the sound that shapes what a detector finds, as JSON values."""
+    key = {"detector": detector, "version": _VERSIONS[detector]}
+    return key | network.versions() if detector == "silero" else key
 
 
 def frame_levels_db(audio: np.ndarray, sample_rate: int) -> np.ndarray:

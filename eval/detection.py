@@ -1,12 +1,12 @@
 """A corpus as a detector hears it: the same dialogues, with detected speech in place of the annotated.
 
 Human, agent and partner go through one detector, since its bias moves every gap (PROTOCOL section 4). What was detected
-is kept in the cache folder, for the train dialogues, from which the tables are counted, take minutes.
+is kept in the cache folder, for the train dialogues, from which the tables are counted, take minutes. The detector
+"annotations" detects nothing: it takes the intervals that the corpus has.
 """
 
 import dataclasses
 import hashlib
-import inspect
 import json
 import pathlib
 
@@ -32,6 +32,8 @@ def names(corpus: Corpus, split: str) -> tuple[list[str], list[str]]:
 def detected(corpus: Corpus, split: str, detector: str) -> tuple[list[Dialogue], list[Dialogue]]:
     """The train dialogues and those held out, without sound; `speech` is what the detector found."""
     train, held_out = names(corpus, split)
+    if detector == activity.ANNOTATIONS:
+        return tuple([_without_sound(corpus.load(name, audio=False)) for name in part] for part in (train, held_out))
     if isinstance(corpus, rendering.RenderedCorpus):
         corpus.render_all(train + held_out)
     kept = _Kept(corpus, detector)
@@ -51,14 +53,19 @@ def _detected(corpus: Corpus, name: str, detector: str, kept: "_Kept", progress:
         speech = [activity.detect(channel, dialogue.sample_rate, detector) for channel in dialogue.audio]
         kept.write(name, speech)
     progress.update()
-    return dataclasses.replace(dialogue, speech=tuple(speech), words=((), ()), audio=None, sample_rate=None)
+    return _without_sound(dialogue, tuple(speech))
+
+
+def _without_sound(dialogue: Dialogue, speech: tuple[np.ndarray, np.ndarray] | None = None) -> Dialogue:
+    speech = dialogue.speech if speech is None else speech
+    return dataclasses.replace(dialogue, speech=speech, words=((), ()), audio=None, sample_rate=None)
 
 
 class _Kept:
-    """Detected speech on disk, by all that shaped it: the corpus, the detector, and the code of the detector."""
+    """Detected speech on disk, by all that shaped it: the corpus, the detector and its version."""
 
     def __init__(self, corpus: Corpus, detector: str):
-        shaped_by = [corpus.key(), detector, inspect.getsource(activity)]
+        shaped_by = [corpus.key(), activity.detector_key(detector)]
         digest = hashlib.sha256(json.dumps(shaped_by, sort_keys=True).encode()).hexdigest()[:12]
         cache = pathlib.Path(corpus.options.cache_dir or files.cache_folder())
         self._folder = cache / f"speech-{corpus.name}-{detector}-{digest}"

@@ -59,7 +59,7 @@ def test_speech_up_to_the_end_of_the_channel():
 
 
 def test_unknown_detector_and_two_channels_are_refused():
-    with pytest.raises(InputError, match="the choices are energy"):
+    with pytest.raises(InputError, match="the choices are silero, energy, annotations"):
         activity.detect(np.zeros(10), RATE, "ears")
     with pytest.raises(InputError, match=r"\[samples\], not \(2, 10\)"):
         activity.detect(np.zeros((2, 10)), RATE)
