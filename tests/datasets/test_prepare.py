@@ -1,8 +1,10 @@
 import json
+import os
 import pathlib
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ import pytest
 from datasets import audio, records
 from datasets.dialogue import activity
 from datasets.errors import InputError
-from datasets.prepare import DIALOGUES_PER_SHARD, prepare
+from datasets.prepare import prepare
+from datasets.shards import DIALOGUES_PER_SHARD
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -47,7 +50,8 @@ def test_index_counts_seconds_and_silence(bursts):
     corpus = bursts(n=6)
     prepared = _prepare(corpus)
     dialogues = [corpus.load(name) for name in corpus.names("train")]
-    assert sum(record.source_samples for _, record in prepared.records) == sum(d.audio.shape[1] for d in dialogues)
+    assert prepared.index["totals"]["source_seconds"] == pytest.approx(sum(d.duration_seconds for d in dialogues))
+    assert prepared.index["totals"]["seconds"] == prepared.seconds
     assert prepared.seconds == pytest.approx(sum(d.duration_seconds for d in dialogues), abs=0.02 * len(dialogues))
     speech = [
         np.stack([activity(d.ipus(c), record.n_frames) for c in (0, 1)])
@@ -99,11 +103,17 @@ def test_a_broken_index_is_made_again(bursts):
     assert _contents(prepared.folder) == before
 
 
-_KILLED = """
-import os, pathlib, signal, sys
-sys.path[:0] = sys.argv[4:6]
+_UNTIL_KILLED = """
+import sys
+sys.path[:0] = sys.argv[2:4]
 from conftest import Bursts
-from datasets import corpora, files, prepare, records
+from datasets import corpora, prepare
+
+prepare.prepare(Bursts(corpora.Options(sample_rate=8000), 9), "train", sys.argv[1], progress=False)
+"""
+_DEADLY = """
+import os, pathlib, signal
+from datasets import files, records
 
 def deadly(function, calls=[]):
     def wrapped(*args):
@@ -113,35 +123,133 @@ def deadly(function, calls=[]):
         return function(*args)
     return wrapped
 
-module, name = {"records": records, "files": files}[sys.argv[2]], sys.argv[3]
+module, name = {"records": records, "files": files}[sys.argv[4]], sys.argv[5]
 setattr(module, name, deadly(getattr(module, name)))
-prepare.prepare(Bursts(corpora.Options(sample_rate=8000), 9), "train", sys.argv[1], progress=False)
 """
 
 
 @pytest.mark.parametrize(("module", "function", "shards"), [("records", "checksum", 1), ("files", "write_json", 2)])
 def test_killed_within_or_after_a_shard_the_result_is_the_same(bursts, tmp_path, module, function, shards):
-    """SIGKILL when the second shard is written but has not taken its place; and when only the index lacks it."""
+    """SIGKILL when the second shard is written but has not taken its place; and when only its note is missing."""
     folder = tmp_path / "killed"
-    arguments = [str(folder), module, function, str(ROOT), str(ROOT / "tests")]
-    killed = subprocess.run([sys.executable, "-c", _KILLED, *arguments], capture_output=True, text=True)
+    imports, work = _UNTIL_KILLED.rsplit("\n\n", 1)
+    arguments = [str(folder), str(ROOT), str(ROOT / "tests"), module, function]
+    script = imports + _DEADLY + work
+    killed = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert len(list(folder.glob("train*.tfrecord"))) == shards
-    assert len(json.loads((folder / "index.json").read_text())["shards"]) == 1
+    assert len(list(folder.glob("train*.tfrecord.json"))) == 1
     undisturbed = _contents(_prepare(bursts(n=9), out_dir=tmp_path / "whole").folder)
     _prepare(bursts(n=9), out_dir=folder)
-    assert {name: raw for name, raw in _contents(folder).items() if not name.startswith(".")} == undisturbed
+    assert _contents(folder) == undisturbed
 
 
-def test_a_corpus_that_renders_is_asked_for_what_is_missing_only(bursts):
-    corpus = bursts(n=6)
-    asked = []
-    corpus.render_all = lambda names, workers: asked.append((list(names), workers))
-    prepared = _prepare(corpus, workers=3)
-    _prepare(corpus, workers=3)
-    prepared.paths[1].unlink()
-    _prepare(corpus, workers=3)
-    assert asked == [(corpus.names("train"), 3), (corpus.names("train")[DIALOGUES_PER_SHARD:], 3)]
+@pytest.mark.slow
+def test_killed_at_ten_random_moments_the_result_is_the_same(bursts, tmp_path):
+    undisturbed = _contents(_prepare(bursts(n=9), out_dir=tmp_path / "whole").folder)
+    arguments = [sys.executable, "-c", _UNTIL_KILLED, str(tmp_path / "killed"), str(ROOT), str(ROOT / "tests")]
+    start = time.monotonic()
+    subprocess.run([*arguments[:3], str(tmp_path / "timed"), *arguments[4:]], check=True)
+    whole_seconds = time.monotonic() - start
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        process = subprocess.Popen(arguments)
+        # Mostly in the second half: the first is spent on imports.
+        time.sleep(whole_seconds * rng.uniform(0.4, 1.0))
+        process.kill()
+        process.wait()
+    _prepare(bursts(n=9), out_dir=tmp_path / "killed")
+    assert _contents(tmp_path / "killed") == undisturbed == _contents(tmp_path / "timed")
+
+
+def test_any_number_of_workers_gives_the_same_shards(bursts, tmp_path):
+    alone = _prepare(bursts(n=9), out_dir=tmp_path / "alone")
+    together = _prepare(bursts(n=9), out_dir=tmp_path / "together", workers=2)
+    assert _contents(alone.folder) == _contents(together.folder) and len(alone.paths) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_beam_makes_the_same_shards(bursts, tmp_path, monkeypatch, workers):
+    pytest.importorskip("apache_beam", reason="the extra `beam` is not installed")
+    # Beam's workers are new interpreters, which import the corpus by name.
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
+    local = _prepare(bursts(n=9), out_dir=tmp_path / "local")
+    beam = _prepare(bursts(n=9), out_dir=tmp_path / "beam", runner="DirectRunner", workers=workers)
+    assert _contents(local.folder) == _contents(beam.folder)
+
+
+def test_a_runner_that_beam_does_not_know_is_one_line(bursts):
+    pytest.importorskip("apache_beam", reason="the extra `beam` is not installed")
+    with pytest.raises(InputError, match="--runner=NoRunner: "):
+        _prepare(bursts(n=1), runner="NoRunner")
+
+
+def _with_bad(corpus, bad=("train2", "train5")):
+    load = corpus.load
+
+    def load_but_bad(name, audio=True):
+        if name in bad:
+            raise InputError(f"{name}.wav: ends after 7 of 8 samples; the file is cut short")
+        return load(name, audio)
+
+    corpus.load = load_but_bad
+    return corpus
+
+
+def test_what_cannot_be_read_is_left_out_and_said(bursts, capsys):
+    corpus = _with_bad(bursts(n=6))
+    prepared = prepare(corpus, "train")
+    assert [record.name for _, record in prepared.records] == ["train0", "train1", "train3", "train4"]
+    assert list(prepared.skipped) == ["train2", "train5"]
+    said = capsys.readouterr().out
+    assert "train: 2 dialogues could not be read" in said and "  train5.wav: ends after 7 of 8 samples" in said
+    corpus.loaded.clear()
+    assert prepare(corpus, "train").skipped == prepared.skipped and not corpus.loaded
+
+
+def test_strict_stops_at_what_cannot_be_read(bursts, tmp_path):
+    _prepare(_with_bad(bursts(n=6)), out_dir=tmp_path / "out")
+    with pytest.raises(InputError, match="train2.wav: ends after 7"):
+        _prepare(_with_bad(bursts(n=6)), out_dir=tmp_path / "out", strict=True)
+    whole = _prepare(bursts(n=6), out_dir=tmp_path / "out", strict=True)
+    assert _contents(whole.folder) == _contents(_prepare(bursts(n=6), out_dir=tmp_path / "whole").folder)
+
+
+def test_nothing_that_can_be_read(bursts, tmp_path):
+    with pytest.raises(InputError, match="none of the 2 dialogues can be read; the first: train0.wav"):
+        _prepare(_with_bad(bursts(n=2), ("train0", "train1")), out_dir=tmp_path / "out")
+    with pytest.raises(InputError, match="none of its 2 dialogues can be read"):
+        _prepare(_with_bad(bursts(n=2, sample_rate=None), ("train0", "train1")), out_dir=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_timing_alone(bursts):
+    with_sound, without = (_prepare(bursts(n=5), audio=audio) for audio in (True, False))
+    assert without.sample_rate is None and without.folder != with_sound.folder
+    assert without.silence_share == pytest.approx(with_sound.silence_share, abs=0.002)
+    stored = [record for path in without.paths for record in records.read_shard(path)]
+    assert all(record["audio"].shape == (2, 0) for record in stored)
+    for record, name in zip(stored, bursts(n=5).names("train"), strict=True):
+        dialogue = bursts(n=5).load(name)
+        assert record["activity"].shape[1] == np.ceil(dialogue.duration_seconds * 50)
+        assert record["provenance"]["corpus"] == "bursts" and record["provenance"]["split"] == "train"
+
+
+def test_two_at_once_wait_for_each_other(bursts, tmp_path):
+    arguments = [sys.executable, "-c", _UNTIL_KILLED, str(tmp_path / "both"), str(ROOT), str(ROOT / "tests")]
+    both = [subprocess.Popen(arguments) for _ in range(2)]
+    assert [process.wait(timeout=60) for process in both] == [0, 0]
+    assert _contents(tmp_path / "both") == _contents(_prepare(bursts(n=9), out_dir=tmp_path / "whole").folder)
+
+
+def test_a_read_only_folder_is_enough_to_read(bursts, tmp_path):
+    prepared = _prepare(bursts(n=2), out_dir=tmp_path / "out")
+    prepared.folder.chmod(0o555)
+    try:
+        assert _prepare(bursts(n=2), out_dir=tmp_path / "out").index == prepared.index
+    finally:
+        prepared.folder.chmod(0o755)
 
 
 def test_shards_have_the_rate_that_was_asked_for(bursts):
@@ -172,7 +280,7 @@ def test_bad_corpora_leave_no_shard(bursts, tmp_path):
     with pytest.raises(InputError, match="its train split is empty"):
         _prepare(bursts(n=0))
     mute = bursts(n=1)
-    mute.load = lambda name: bursts(n=1).load(name, audio=False)
+    mute.load = lambda name, audio=True: bursts(n=1).load(name, audio=False)
     with pytest.raises(InputError, match="train0: has no audio"):
         _prepare(mute, out_dir=tmp_path / "mute")
     odd = bursts(n=1, sample_rate=11025)
