@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datasets import dialogue as dialogue_lib
 from datasets.errors import InputError
 
-_MODULES = ("maptask", "voiced", "simulated")
+_MODULES = ("maptask", "voiced", "simulated", "stereo")
 _CORPORA: dict[str, type["Corpus"]] = {}
 
 
@@ -67,6 +67,12 @@ class Corpus(abc.ABC):
     def key(self) -> dict:
         """Everything that shapes the dialogues, as JSON values: the key of what is cached."""
         return {"corpus": self.name, "sample_rate": self.options.sample_rate}
+
+
+def check_split(split: str | None) -> None:
+    """Raises `InputError` unless it is None, for all, or one of `dialogue.SPLITS`."""
+    if split is not None and split not in dialogue_lib.SPLITS:
+        raise InputError(f"split {split!r}: the choices are {', '.join(dialogue_lib.SPLITS)}")
 
 
 def register(name: str) -> Callable[[type[Corpus]], type[Corpus]]:

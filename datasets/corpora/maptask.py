@@ -49,8 +49,7 @@ class MapTask(corpora.Corpus):
         }
 
     def names(self, split: str | None = None) -> list[str]:
-        if split is not None and split not in dialogue_lib.SPLITS:
-            raise InputError(f"split {split!r}: the choices are {', '.join(dialogue_lib.SPLITS)}")
+        corpora.check_split(split)
         return sorted(name for name in self._conversations if split is None or self._split(name) == split)
 
     def load(self, name: str, audio: bool = True) -> dialogue_lib.Dialogue:

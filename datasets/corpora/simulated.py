@@ -39,8 +39,7 @@ class Simulated(rendering.RenderedCorpus):
         self._splits = {f"sim{i:04d}": split_of(i) for i in range(math.ceil(self._hours * 3600 / DIALOGUE_SECONDS))}
 
     def names(self, split: str | None = None) -> list[str]:
-        if split is not None and split not in dialogue_lib.SPLITS:
-            raise InputError(f"split {split!r}: the choices are {', '.join(dialogue_lib.SPLITS)}")
+        corpora.check_split(split)
         return [name for name, its_split in self._splits.items() if split is None or its_split == split]
 
     def script(self, name: str) -> dialogue_lib.Dialogue:

@@ -1,0 +1,102 @@
+"""What corpora of recordings share: their files, their length, their speech, and whose channel is whose."""
+
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from datasets import activity, files
+from datasets import dialogue as dialogue_lib
+from datasets.errors import InputError
+
+SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".sph")
+_EXCHANGED_DB = 6.0
+_LEAST_FRAMES = 50
+
+
+def sound_files(root: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Sound files below a folder, sorted; hidden ones are left out, and folders that are links are not entered."""
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if name.lower().endswith(SOUND_SUFFIXES) and not name.startswith("."):
+                yield pathlib.Path(folder, name)
+
+
+def check_inside(path: pathlib.Path, root: pathlib.Path) -> None:
+    """Raises `InputError` for a link that leaves the folder."""
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise InputError(f"{path}: is a link that leaves {root}; copy the file into the folder")
+
+
+def fingerprint(paths: Sequence[pathlib.Path], root: pathlib.Path) -> str:
+    """Changes when one of the files is added, removed, renamed or written; no sound is read for it."""
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        stat = path.stat() if path.exists() else None  # A link that leads nowhere.
+        size, changed = (stat.st_size, stat.st_mtime_ns) if stat else (None, None)
+        digest.update(f"{path.relative_to(root).as_posix()}\0{size}\0{changed}\n".encode())
+    return digest.hexdigest()
+
+
+def as_long_as(audio: np.ndarray, seconds: float, sample_rate: int) -> np.ndarray:
+    """[channels, samples] with zeros behind, up to so many seconds; what is longer stays whole."""
+    missing = round(seconds * sample_rate) - audio.shape[1]
+    return np.pad(audio, ((0, 0), (0, max(missing, 0))))
+
+
+def detected(
+    path: pathlib.Path, audio: np.ndarray, sample_rate: int, detector: str, cache_dir: str | os.PathLike | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Speech of both channels, found by a detector and kept in the cache under the content of the file.
+
+    Args:
+        path: of the file.
+        audio: float32 [2, samples] as it was read from there.
+        sample_rate: Hz.
+        detector: of `datasets.activity`.
+        cache_dir: None takes the user's.
+    """
+    digest = hashlib.sha256(json.dumps(activity.detector_key(detector), sort_keys=True).encode())
+    digest.update(path.read_bytes())
+    folder = pathlib.Path(cache_dir or files.cache_folder()) / "activity"
+    kept = folder / f"{digest.hexdigest()[:32]}.json"
+    try:
+        speech = json.loads(kept.read_text(encoding="utf-8"))
+        return tuple(_intervals(speech[channel], audio.shape[1] / sample_rate, kept) for channel in (0, 1))
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        pass
+    speech = [activity.detect(audio[channel], sample_rate, detector) for channel in (0, 1)]
+    files.write_json(kept, [intervals.tolist() for intervals in speech])
+    return tuple(speech)
+
+
+def _intervals(values: list, duration_seconds: float, path: pathlib.Path) -> np.ndarray:
+    return dialogue_lib.validate_intervals(np.array(values, np.float64).reshape(-1, 2), duration_seconds, str(path))
+
+
+def is_exchanged(audio: np.ndarray, sample_rate: int, speech: tuple[np.ndarray, np.ndarray]) -> bool:
+    """Whether each channel is the louder one where the other's speaker is alone.
+
+    Args:
+        audio: float32 [2, samples].
+        sample_rate: Hz.
+        speech: per channel, [n, 2] seconds.
+
+    Returns:
+        True where both speakers are alone for a second at least, and both differences exceed 6 dB.
+    """
+    levels = activity.frame_levels_db(audio, sample_rate)
+    first, second = (dialogue_lib.activity(intervals, levels.shape[1]) for intervals in speech)
+    difference = levels[0] - levels[1]
+    alone = difference[first & ~second], -difference[second & ~first]
+    return all(len(d) >= _LEAST_FRAMES and np.median(d) < -_EXCHANGED_DB for d in alone)
+
+
+def split_of_hash(digest: str) -> str:
+    """Eight of ten for training, one for validation, one for the test, by a hexadecimal hash."""
+    place = int(digest[:12], 16) % 10
+    return "test" if place == 0 else "validation" if place == 1 else "train"
