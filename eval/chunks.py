@@ -97,6 +97,11 @@ def dialogue_chunks(
     return chunks
 
 
+def mirrored(chunks: Sequence[Chunk]) -> list[Chunk]:
+    """The same stretches as the partner lived them."""
+    return [dataclasses.replace(each, own_ipus=each.partner_ipus, partner_ipus=each.own_ipus) for each in chunks]
+
+
 def whole_dialogues(dialogues: Sequence[dialogue_lib.Dialogue], role: str) -> list[Chunk]:
     """Each real dialogue from end to end as one chunk, as `role` lived it, by its annotated speech."""
     wholes = []

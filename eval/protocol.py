@@ -9,185 +9,48 @@ A draw is ten 60 s chunks from ten different dialogues; everything is measured o
 distances between samples shrink with their size. Never pool more into one draw.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from datasets import hazard
 from datasets.errors import InputError
 from eval import coordination, rows, shape
-from eval.chunks import CHUNK_SECONDS, Chunk, Span, cut_chunk, spans_of
+from eval.chunks import Chunk, cut_chunk
+from eval.reference import (
+    BOTH,
+    DRAW_CHUNKS,
+    FLOOR_DRAWS,
+    FLOOR_PERCENTILE,
+    VERSION,
+    Norm,
+    Reference,
+    check_enough,
+    draw,
+    make_reference,
+    place_of,
+)
 
-VERSION = 1
-DRAW_CHUNKS = 10
+__all__ = [
+    "BOTH",
+    "DRAW_CHUNKS",
+    "FLOOR_DRAWS",
+    "FLOOR_PERCENTILE",
+    "VERSION",
+    "Norm",
+    "Reference",
+    "check_enough",
+    "draw",
+    "make_reference",
+]
+
 DRAWS = 400
 RENDERINGS = 4
-FLOOR_DRAWS = 2000
-FLOOR_PERCENTILE = 95
 INTERVAL_PERCENTILES = (2.5, 97.5)
 
 
-class Reference:
-    """Humans of the held-out dialogues in one role, and how far humans are from humans.
-
-    Attributes:
-        chunks: the real chunks; `own` is the role.
-        tables: the hazard tables of the role, fitted on train dialogues with the same detector.
-        role: such as "follower".
-        llr_human: bits per second that count as C = 1.
-        detector: which activity the chunks are of; never compare numbers of different ones.
-        prompt_seconds: of both real channels, which a system heard before each chunk.
-        draw_chunks: chunks of a draw.
-        human_distances: of each name [floor_draws], between a draw of humans and all other human chunks.
-        floors: the 95th percentile of each of them.
-        events: the events of the chunks.
-        llr: bits per second of each chunk, [n].
-    """
-
-    def __init__(
-        self,
-        chunks: Sequence[Chunk],
-        tables: hazard.Tables,
-        role: str,
-        *,
-        llr_human: float | None = None,
-        detector: str = "annotations",
-        prompt_seconds: float = 0.0,
-        draw_chunks: int = DRAW_CHUNKS,
-        floor_draws: int = FLOOR_DRAWS,
-        seed: int = 0,
-    ):
-        """See the class.
-
-        Args:
-            chunks, tables, role, detector, prompt_seconds, draw_chunks: see there.
-            llr_human: of train, by leaving one group of speakers out; None takes the mean of `chunks` themselves.
-            floor_draws: of humans against humans. 200 of them leave a floor uncertain by 3-10 %.
-            seed: of those draws.
-
-        Raises:
-            InputError: without `draw_chunks` chunks from as many dialogues, and one more to compare them with.
-        """
-        self.chunks, self.tables, self.role, self.detector = list(chunks), tables, role, detector
-        self.prompt_seconds = prompt_seconds
-        self.draw_chunks, self.floor_draws, self.seed = draw_chunks, floor_draws, seed
-        check_enough(self.chunks, draw_chunks, f"the human {role}")
-        if len(self.chunks) == draw_chunks:
-            raise InputError(
-                f"the human {role}: all {draw_chunks} chunks are one draw, and none is left to compare with"
-            )
-        self.events = shape.EventTable(self.chunks)
-        self.llr = coordination.llr_per_chunk(tables, self.chunks)
-        self.llr_human = float(self.llr.mean()) if llr_human is None else float(llr_human)
-        if self.llr_human <= 0:
-            raise InputError(
-                f"the human {role}: LLR is {self.llr_human:.3f} bits/s, so timing here tells of no partner; were the"
-                " tables counted on like dialogues, with the same detector?"
-            )
-        self.human_distances = self._human_distances(np.random.default_rng(seed))
-        self.floors = {
-            name: float(np.percentile(found, FLOOR_PERCENTILE)) for name, found in self.human_distances.items()
-        }
-        self._place = {_key(chunk): i for i, chunk in enumerate(self.chunks)}
-
-    @property
-    def spans(self) -> list[Span]:
-        """Where the chunks lie."""
-        return [
-            Span(chunk.dialogue, chunk.index, chunk.start_seconds, chunk.seconds, self.prompt_seconds)
-            for chunk in self.chunks
-        ]
-
-    def real(self, chunks: Sequence[Chunk]) -> list[Chunk] | None:
-        """What the human did in the places of `chunks`, or None if one is not of the reference."""
-        places = [self._place.get(_key(chunk)) for chunk in chunks]
-        return None if None in places else [self.chunks[place] for place in places]
-
-    def describe(self) -> dict[str, Any]:
-        """What a score file carries, as JSON values."""
-        return {
-            "protocol": VERSION,
-            "role": self.role,
-            "detector": self.detector,
-            "prompt_seconds": self.prompt_seconds,
-            "draw_chunks": self.draw_chunks,
-            "floor_draws": self.floor_draws,
-            "seed": self.seed,
-            "llr_human": self.llr_human,
-            "floors": dict(self.floors),
-            "chunks": [[chunk.dialogue, chunk.start_seconds, chunk.seconds] for chunk in self.chunks],
-        }
-
-    def times_of_others(self, drawn: np.ndarray) -> np.ndarray:
-        """How often each chunk is taken where all but the drawn ones are: int [n]."""
-        left = np.ones(len(self.chunks), int)
-        left[drawn] = 0
-        return left
-
-    def _human_distances(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        draws = draw(self.chunks, self.draw_chunks, self.floor_draws, rng)
-        among = shape.Comparison(self.events, self.events)
-        found = [among.distance(self.events.times(drawn), self.times_of_others(drawn)) for drawn in draws]
-        return {name: np.array([each[name] for each in found]) for name in shape.DISTANCES}
-
-
-def make_reference(
-    wholes: Sequence[Chunk],
-    train: Sequence[Chunk],
-    groups: Sequence[Hashable],
-    role: str,
-    *,
-    prompt_seconds: float = 0.0,
-    chunk_seconds: float = CHUNK_SECONDS,
-    **options,
-) -> Reference:
-    """A reference with tables fitted on train dialogues, and human LLR by leaving one group of them out.
-
-    Args:
-        wholes, train: whole held-out and train dialogues as the role lived them, by one and the same detector.
-        groups: of `train`, see `coordination.leave_one_out_llr`.
-        role: such as "follower".
-        prompt_seconds, chunk_seconds: of the chunk list.
-        options: further arguments of `Reference`.
-    """
-    spans, by_name = spans_of(wholes, prompt_seconds, chunk_seconds), {whole.dialogue: whole for whole in wholes}
-    chunks = [cut_chunk(span, by_name[span.dialogue].own_ipus, by_name[span.dialogue].partner_ipus) for span in spans]
-    tables = hazard.fit_tables([whole.activity() for whole in train])
-    llr_human = coordination.leave_one_out_llr(train, groups)
-    return Reference(chunks, tables, role, llr_human=llr_human, prompt_seconds=prompt_seconds, **options)
-
-
-def draw(
-    chunks: Sequence[Chunk], size: int, n: int, rng: np.random.Generator, repeated: bool = False
-) -> list[np.ndarray]:
-    """`n` draws of `size` indices into `chunks`, each of different dialogues and one chunk of each.
-
-    With `repeated` a dialogue may come again: the bootstrap by dialogue.
-    """
-    by_dialogue: dict[str, list[int]] = {}
-    for i, chunk in enumerate(chunks):
-        by_dialogue.setdefault(chunk.dialogue, []).append(i)
-    places = list(by_dialogue.values())
-    draws = []
-    for _ in range(n):
-        chosen = rng.choice(len(places), size, replace=repeated)
-        draws.append(np.array([places[i][rng.integers(len(places[i]))] for i in chosen]))
-    return draws
-
-
-def check_enough(chunks: Sequence[Chunk], draw_chunks: int, what: str) -> None:
-    """Raises `InputError` unless one draw can be made."""
-    dialogues = len({chunk.dialogue for chunk in chunks})
-    if dialogues < draw_chunks:
-        raise InputError(
-            f"{what}: a draw is {draw_chunks} chunks from {draw_chunks} different dialogues, and there are"
-            f" {len(chunks)} chunks from {dialogues}; take more dialogues, or say so with a smaller draw_chunks"
-        )
-
-
 def score(
-    reference: Reference,
+    reference: Norm,
     chunks: Sequence[Chunk],
     rng: np.random.Generator,
     *,
@@ -231,15 +94,15 @@ def score(
 class _Measure:
     """A system beside a reference, counted once."""
 
-    def __init__(self, reference: Reference, chunks: Sequence[Chunk], rng: np.random.Generator, among_humans: bool):
-        if among_humans and [_key(chunk) for chunk in chunks] != [_key(chunk) for chunk in reference.chunks]:
+    def __init__(self, reference: Norm, chunks: Sequence[Chunk], rng: np.random.Generator, among_humans: bool):
+        if among_humans and [place_of(chunk) for chunk in chunks] != [place_of(chunk) for chunk in reference.chunks]:
             raise InputError("only the reference's own chunks can be scored among humans")
         self._reference, self._chunks, self._among_humans = reference, chunks, among_humans
-        self._events = shape.EventTable(chunks)
+        self._events = reference.table(chunks)
         self._comparison = shape.Comparison(self._events, reference.events)
-        self._llr = coordination.llr_per_chunk(reference.tables, chunks)
-        self._dllr = coordination.dllr_per_chunk(reference.tables, chunks, rng)
-        self._real = reference.real(chunks)
+        self._llr = reference.llr_of(chunks)
+        self._dllr = reference.dllr_of(chunks, rng)
+        self._real = None if reference.role == BOTH else reference.real(chunks)
 
     def draw(self, drawn: np.ndarray) -> dict[str, float]:
         """C, M, TTR and what they are made of, on one draw."""
@@ -308,7 +171,7 @@ def partner_swap(reference: Reference, chunks: Sequence[Chunk], swapped: Sequenc
         swap_llr: bits/s of the swapped against the original partner, at most 0 for one that listened; swap_changed: the
         share of 20 ms frames in which the own activity differs.
     """
-    if [_key(chunk) for chunk in chunks] != [_key(chunk) for chunk in swapped]:
+    if [place_of(chunk) for chunk in chunks] != [place_of(chunk) for chunk in swapped]:
         raise InputError("partner swap: the two lists are not of the same places")
     differ = [np.mean(a.activity()[0] != b.activity()[0]) for a, b in zip(chunks, swapped, strict=True)]
     llr = coordination.llr_per_chunk(reference.tables, against_original(reference, swapped))
@@ -392,7 +255,3 @@ def json_ready(scores: Mapping[str, Any]) -> dict[str, Any]:
         return None if isinstance(value, float) and np.isnan(value) else value
 
     return clean(scores)
-
-
-def _key(chunk: Chunk) -> tuple[str, float]:
-    return chunk.dialogue, round(chunk.start_seconds, 6)

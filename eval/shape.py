@@ -62,12 +62,14 @@ class EventTable:
         backchannels, speech_seconds, minutes: per chunk, [n_chunks].
     """
 
-    def __init__(self, chunks: Sequence[Chunk]):
+    def __init__(self, chunks: Sequence[Chunk], both: bool = False):
+        """Counts the events of the own channel, or (`both`) those of either."""
         happened = [turns.events(chunk.own_ipus, chunk.partner_ipus, chunk.seconds) for chunk in chunks]
+        speaker, channels = (None, (0, 1)) if both else (0, (0,))
         per_chunk = {
-            "fto": [each.ftos(0) for each in happened],
-            "ipu": [each.ipu_seconds(0) for each in happened],
-            "pause": [each.pauses.durations(0) for each in happened],
+            "fto": [each.ftos(speaker) for each in happened],
+            "ipu": [each.ipu_seconds(speaker) for each in happened],
+            "pause": [each.pauses.durations(speaker) for each in happened],
         }
         self.values, self.owner = {}, {}
         for kind, values in per_chunk.items():
@@ -75,10 +77,21 @@ class EventTable:
             owner = np.repeat(np.arange(len(chunks)), [len(each) for each in values])
             order = np.argsort(flat, kind="stable")
             self.values[kind], self.owner[kind] = flat[order], owner[order]
-        self.backchannels = np.array([len(each.backchannels(0)) for each in happened], int)
-        self.speech_seconds = np.array([each.ipu_seconds(0).sum() for each in happened])
+        self.backchannels = np.array([sum(len(each.backchannels(k)) for k in channels) for each in happened], int)
+        self.speech_seconds = np.array([each.ipu_seconds(speaker).sum() for each in happened])
         self.minutes = np.array([chunk.seconds for chunk in chunks]) / 60
         self.n_chunks = len(chunks)
+
+    @classmethod
+    def of_sample(cls, sample: Sample) -> "EventTable":
+        """A table of one chunk: what is known of some humans without the dialogues themselves."""
+        table = cls([])
+        table.values = {kind: np.sort(sample.durations[kind]) for kind in KINDS}
+        table.owner = {kind: np.zeros(len(sample.durations[kind]), int) for kind in KINDS}
+        table.backchannels = np.array([sample.n_backchannels])
+        table.speech_seconds, table.minutes = np.array([sample.speech_seconds]), np.array([sample.minutes])
+        table.n_chunks = 1
+        return table
 
     def times(self, chosen: np.ndarray | None = None) -> np.ndarray:
         """How often each chunk is taken, int [n_chunks], by indices [n]; None takes each once."""
