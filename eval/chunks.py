@@ -82,6 +82,17 @@ def cut_chunk(span: Span, own_ipus: np.ndarray, partner_ipus: np.ndarray) -> Chu
     return Chunk(span.dialogue, span.index, span.start_seconds, span.seconds, own, partner)
 
 
+def cut_wholes(
+    wholes: Sequence[Chunk], prompt_seconds: float = 0.0, chunk_seconds: float = CHUNK_SECONDS
+) -> list[Chunk]:
+    """The chunks of `spans_of` dialogues that are given as whole chunks."""
+    by_name = {whole.dialogue: whole for whole in wholes}
+    return [
+        cut_chunk(span, by_name[span.dialogue].own_ipus, by_name[span.dialogue].partner_ipus)
+        for span in spans_of(wholes, prompt_seconds, chunk_seconds)
+    ]
+
+
 def dialogue_chunks(
     dialogues: Sequence[dialogue_lib.Dialogue], role: str, spans: Sequence[Span] | None = None
 ) -> list[Chunk]:

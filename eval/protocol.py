@@ -74,7 +74,7 @@ def score(
         minutes, n_chunks, n_dialogues. And per_dialogue, a list of rows of the same.
     """
     check_enough(chunks, reference.draw_chunks, "the system")
-    measure = _Measure(reference, chunks, rng, among_humans)
+    measure = Measure(reference, chunks, rng, among_humans)
     drawn = [measure.draw(each) for each in draw(chunks, reference.draw_chunks, draws, rng)]
     again = [measure.draw(each) for each in draw(chunks, reference.draw_chunks, draws, rng, repeated=True)]
     result = {key: float(np.mean([each[key] for each in drawn])) for key in drawn[0]}
@@ -91,8 +91,8 @@ def score(
     return result
 
 
-class _Measure:
-    """A system beside a reference, counted once."""
+class Measure:
+    """A system beside a reference, counted once; arguments as those of `score`."""
 
     def __init__(self, reference: Norm, chunks: Sequence[Chunk], rng: np.random.Generator, among_humans: bool):
         if among_humans and [place_of(chunk) for chunk in chunks] != [place_of(chunk) for chunk in reference.chunks]:
@@ -115,6 +115,11 @@ class _Measure:
         return {"ttr": c * m, "c": c, "m": m, "llr": llr, "dllr": self._mean(self._dllr, drawn)} | {
             f"d_{name}": value for name, value in found.items()
         }
+
+    def ttr_of_set(self, chosen: np.ndarray, draws: int, rng: np.random.Generator) -> float:
+        """TTR of the chunks with the indices `chosen` [n]: the mean over draws of them."""
+        size = self._reference.draw_chunks
+        return float(np.mean([self.draw(rng.choice(chosen, size, replace=False))["ttr"] for _ in range(draws)]))
 
     def totals(self, chosen: np.ndarray, with_llr: bool = False) -> dict[str, float]:
         """What is counted on many chunks at once."""
