@@ -7,24 +7,22 @@ causal log-mel frames (k-means on the training corpus), so they look at nothing 
 import keras
 import tensorflow as tf
 
-from zoo.layers import GatedStack
-
 
 class AcousticTier(keras.layers.Layer):
     """Predicts the next code, and turns codes into what conditions the sound.
 
     Args:
         codes, mel_bands, voices: int. Sizes of the codebook and of the voice table.
-        channels: int. Width of the causal stack.
-        dilations: ints. Of the causal stack at 50 Hz.
+        encoder: layer at 50 Hz with `initial_state(batch)`, `call(x, state) -> (h, state)` and its output `width`.
+        channels: int. Width of the encoder's input.
         condition_channels: int. Width of the conditioning of the sound.
     """
 
-    def __init__(self, codes, mel_bands, voices, channels, dilations, condition_channels, **kwargs):
+    def __init__(self, codes, mel_bands, voices, encoder, channels, condition_channels, **kwargs):
         super().__init__(**kwargs)
         self.codes = codes
         self.mel_bands = mel_bands
-        self.stack = GatedStack(channels, channels, 2, dilations, name="stack")
+        self.encoder = encoder
         # One code more than the codebook has: the gate is shut.
         self.previous = keras.layers.Embedding(codes + 1, channels, name="previous")
         self.voice = keras.layers.Embedding(voices, channels, name="voice")
@@ -36,16 +34,16 @@ class AcousticTier(keras.layers.Layer):
         self.codebook = self.add_weight(
             shape=(self.codes, self.mel_bands), initializer="zeros", trainable=False, name="codebook"
         )
-        channels = self.stack.channels
+        channels = self.drive.units
         self.previous.build()
         self.voice.build()
         self.drive.build((None, None, context_channels + 2 + self.mel_bands))
-        self.stack.build((None, None, channels))
-        self.logits.build((None, None, channels))
+        self.encoder.build((None, None, channels))
+        self.logits.build((None, None, self.encoder.width))
         self.conditioner.build((None, None, channels + context_channels + 1 + 2 * self.mel_bands))
 
     def initial_state(self, batch):
-        return self.stack.initial_state(batch)
+        return self.encoder.initial_state(batch)
 
     def encode(self, mel):
         """Nearest code of each frame: log-mel [batch, frames, bands] -> int32 [batch, frames]."""
@@ -74,7 +72,7 @@ class AcousticTier(keras.layers.Layer):
         parts = [tf.stop_gradient(context), gate[..., None], _log_age(own_age), self.spectra(code_before)]
         drive = tf.concat(parts, axis=-1)
         x = self.previous(code_before) + self.voice(voice)[:, None] + self.drive(drive)
-        hidden, state = self.stack(x, state)
+        hidden, state = self.encoder(x, state)
         return self.logits(tf.nn.relu(hidden)), state
 
     def condition(self, code, code_before, own_age, context, voice):

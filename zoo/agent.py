@@ -63,7 +63,7 @@ class DialogueModel(keras.Model):
     A subclass makes three layers in its constructor and calls `build()`:
         dialogue: `zoo.dialogue_tier.DialogueTier` around the model's own encoder.
         acoustic: predicts the next acoustic code (`zoo.acoustic.AcousticTier`).
-        sound: `initial_state(batch)`, `predict(...)`, `prime(...)`, `generate(...)` at the sample rate.
+        sound: `zoo.sound.SoundTier`, at the sample rate.
     """
 
     def __init__(self, config: DialogueConfig, **kwargs):
@@ -95,6 +95,10 @@ class DialogueModel(keras.Model):
             "sound": self.sound.initial_state(batch),
         }
         return state
+
+    def call(self, own_audio, gate, partner_audio):
+        """Teacher-forced predictions from the start of a dialogue (see `observe`)."""
+        return self.observe(own_audio, gate, partner_audio, self.initial_state(tf.shape(gate)[0]))[0]
 
     def observe(self, own_audio, gate, partner_audio, state) -> tuple[dict, dict]:
         """Takes in frames of both channels, teacher-forced.

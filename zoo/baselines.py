@@ -9,7 +9,7 @@ from datasets import hazard
 from datasets.dialogue import FRAMES_PER_SECOND
 from zoo import hearing
 from zoo.agent import ROLES
-from zoo.layers import LEVELS, mu_law_encode
+from zoo.layers import LEVELS
 from zoo.objective import by_speaker
 
 _LEVEL_STEP_DB = 2.0
@@ -48,15 +48,16 @@ class TableBits:
 
 
 class LevelHistogram:
-    """Bits per sample of mu-law levels given the loudness of their 20 ms frame: a histogram for each 2 dB.
+    """Bits per sample of levels given the loudness of their 20 ms frame: a histogram for each 2 dB.
 
     Args:
         batches: of `datasets.pipeline.crops`, of the train split.
         sample_rate: Hz.
+        coding: `zoo.coding.Levels`.
     """
 
-    def __init__(self, batches: Iterable[Mapping[str, tf.Tensor]], sample_rate: int):
-        self._sample_rate = sample_rate
+    def __init__(self, batches: Iterable[Mapping[str, tf.Tensor]], sample_rate: int, coding):
+        self._sample_rate, self._coding = sample_rate, coding
         counts = np.ones((_N_LEVELS, LEVELS))
         for batch in batches:
             loudness, levels = self._speech(batch)
@@ -73,13 +74,13 @@ class LevelHistogram:
         return self._bits / max(self._samples, 1)
 
     def _speech(self, batch):
-        """Loudness index and mu-law level of every sample where the gate is open, two int [n]."""
+        """Loudness index and level of every sample where the gate is open, two int [n]."""
         example = by_speaker(batch)
         level = hearing.level_db(example["own_audio"], self._sample_rate).numpy()
         chosen = (example["gate"] * example["mask"]).numpy() > 0
         loudness = np.clip(-level / _LEVEL_STEP_DB, 0, _N_LEVELS - 1).astype(int)
         hop = self._sample_rate // FRAMES_PER_SECOND
-        levels = mu_law_encode(example["own_audio"]).numpy().reshape(*chosen.shape, hop)[chosen]
+        levels = self._coding.encode(example["own_audio"]).numpy().reshape(*chosen.shape, hop)[chosen]
         return np.repeat(loudness[chosen], hop), levels.ravel()
 
 

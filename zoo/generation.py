@@ -112,7 +112,9 @@ def _speaker(model, state, engine: str):
         raise InputError(f"--engine={engine}: must be one of {', '.join(ENGINES)}")
     if engine == "fused":
         try:
-            return _FusedSpeaker(model, state)
+            kernel = model.sound.fused()
+            if kernel:
+                return _FusedSpeaker(model, kernel, state)
         except ImportError as error:
             print(f"the fused engine needs numba ({error}); going on with the graph")
     speak = _functions(model).speak
@@ -127,9 +129,9 @@ def _speaker(model, state, engine: str):
 class _FusedSpeaker:
     """The gate and the code by the graph, the samples by the kernel, whose buffers stay in numpy."""
 
-    def __init__(self, model: DialogueModel, state: dict):
-        self._kernel = model.sound.fused()
-        self._buffers = self._kernel.buffers(state["sound"])
+    def __init__(self, model: DialogueModel, kernel, state: dict):
+        self._kernel = kernel
+        self._buffers = kernel.buffers(state["sound"])
         self._decide = _functions(model).decide
 
     def __call__(self, state, seed, temperature):

@@ -34,7 +34,8 @@ def evaluate(
     """
     config = model.config
     shape = config.crop_seconds, config.batch_size, seed, 0
-    histogram = baselines.LevelHistogram(pipeline.crops(train, *shape).take(_HISTOGRAM_BATCHES), config.sample_rate)
+    counted = pipeline.crops(train, *shape).take(_HISTOGRAM_BATCHES)
+    histogram = baselines.LevelHistogram(counted, config.sample_rate, model.sound.coding)
     table = baselines.TableBits(counted_tables(train), config.warmup_seconds)
     score = tf.function(lambda batch, key: objective.sums(model, batch, key), autograph=False)
     n = pipeline.n_batches(held_out, *shape)

@@ -1,4 +1,4 @@
-"""Causal layers that carry their past explicitly, and the mu-law code.
+"""Causal layers that carry their past explicitly, and the draw from a softmax.
 
 Every layer with a past takes `(x, history)` and returns `(y, history)`: a signal handed over in pieces gives what it
 gives whole. A history is the last inputs in order of time, so one shape serves training, priming and sampling.
@@ -8,22 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-MU = 255.0
 LEVELS = 256
-
-
-def mu_law_encode(audio: tf.Tensor) -> tf.Tensor:
-    """float [-1, 1] to int32 [0, 255] (ITU-T G.711's curve; van den Oord et al. 2016, section 2.2)."""
-    audio = tf.clip_by_value(audio, -1.0, 1.0)
-    compressed = tf.sign(audio) * tf.math.log1p(MU * tf.abs(audio)) / np.log1p(MU)
-    return tf.cast(tf.floor((compressed + 1.0) / 2.0 * MU + 0.5), tf.int32)
-
-
-def mu_law_decode(codes: tf.Tensor) -> tf.Tensor:
-    """int [0, 255] to float32 [-1, 1], the inverse of `mu_law_encode` at its grid points."""
-    compressed = 2.0 * tf.cast(codes, tf.float32) / MU - 1.0
-    sound = tf.sign(compressed) / MU * (tf.math.exp(tf.abs(compressed) * np.float32(np.log1p(MU))) - 1.0)
-    return tf.clip_by_value(sound, -1.0, 1.0)
 
 
 def sample_categorical(logits: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
@@ -44,6 +29,45 @@ class SmoothLevels(keras.initializers.Initializer):
         levels, n = shape if levels_first else shape[::-1]
         cosines = np.cos(np.pi * (np.arange(levels)[:, None] + 0.5) * np.arange(n)[None] / levels)
         return tf.constant(self.scale * (cosines if levels_first else cosines.T), dtype or tf.float32)
+
+
+class NormalisedDense(keras.layers.Layer):
+    """A linear layer with weight normalisation (Salimans & Kingma 2016): each column has a length of its own.
+
+    Args:
+        units: int. Width of the output.
+        weight_norm: bool. Without it the layer is plain.
+        use_bias: bool.
+        initializer: of the kernel.
+    """
+
+    def __init__(self, units: int, weight_norm: bool, use_bias: bool = True, initializer="glorot_uniform", **kwargs):
+        super().__init__(**kwargs)
+        self.units, self._weight_norm, self._use_bias = units, weight_norm, use_bias
+        self._initializer = keras.initializers.get(initializer)
+
+    def build(self, input_shape):
+        shape = (input_shape[-1], self.units)
+        self.direction = self.add_weight(shape=shape, initializer=self._initializer, name="direction")
+        if self._weight_norm:
+            self.length = self.add_weight(shape=(self.units,), initializer="ones", name="length")
+            self.length.assign(tf.norm(tf.convert_to_tensor(self.direction), axis=0))
+        if self._use_bias:
+            self.offset = self.add_weight(shape=(self.units,), initializer="zeros", name="offset")
+
+    @property
+    def kernel(self) -> tf.Tensor:
+        """[inputs, units], as it is multiplied with."""
+        direction = tf.convert_to_tensor(self.direction)
+        return tf.math.l2_normalize(direction, axis=0) * self.length if self._weight_norm else direction
+
+    @property
+    def bias(self) -> tf.Tensor:
+        """[units]; zeros for a layer without."""
+        return tf.convert_to_tensor(self.offset) if self._use_bias else tf.zeros([self.units])
+
+    def call(self, x):
+        return tf.matmul(x, self.kernel) + self.bias
 
 
 class CausalConv(keras.layers.Layer):

@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from datasets.dialogue import FRAMES_PER_SECOND
 from zoo.dialogue_tier import projection_labels
-from zoo.layers import mu_law_encode
 
 _WEIGHTS = {"toggle": 0.2, "projection": 0.02, "code": 0.2, "sound": 1.0}
 
@@ -119,8 +118,9 @@ def _sound(model, own_audio, gate, condition, scored, seed):
     open_frames = cut(gate)
     logits, _ = model.sound.predict(audio, open_frames, cut(condition), model.sound.initial_state(n * config.windows))
     counted = open_frames * cut(scored) * tf.cast(tf.range(window) >= lead, tf.float32)
-    bits = tf.nn.sparse_softmax_cross_entropy_with_logits(mu_law_encode(audio[:, config.hop :]), logits)
-    return _weighted(bits, tf.repeat(counted, config.hop, axis=1))
+    coding = model.sound.coding
+    nats = coding.nats(logits, coding.encode(audio[:, config.hop :]))
+    return _weighted(nats, tf.repeat(counted, config.hop, axis=1))
 
 
 def _weighted(nats: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from tests.zoo.subjects import BATCH, CHANGED, FRAMES, ROLES, VOICES, Subject, clip, count, tiny
 from zoo import generation, objective, registry
-from zoo.layers import mu_law_encode
 
 TOLERANCE = 1e-4
 
@@ -180,7 +179,7 @@ class ModelContract:
         assert drawn_from(np.minimum(code, subject.config.codes - 1), logits.numpy(), shares[..., 1])[spoken].all()
         assert (code[~spoken] == subject.config.codes).all() and spoken.any() and not spoken.all()
         same(condition, model.acoustic.condition(code, code_before, age, predicted["context"], tf.constant(VOICES)))
-        levels = subject.frames(mu_law_encode(audio))
+        levels = subject.frames(subject.model.sound.coding.encode(audio))
         logits = subject.sound_logits(audio, gate, condition).reshape(*levels.shape, 256) / temperature
         assert drawn_from(levels, logits, uniforms)[spoken].all()
         assert len(np.unique(levels[spoken])) > 20

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from datasets import hazard
 from zoo import baselines
-from zoo.layers import mu_law_encode
+from zoo.coding import Levels
 
 RATE, HOP, FRAMES = 2000, 40, 60
 
@@ -60,7 +60,7 @@ def test_table_bits_of_one_crop_are_the_likelihood_of_the_protocol():
 
 def test_level_histogram_is_a_histogram_for_each_loudness():
     train, held_out = [_batch(1), _batch(2)], [_batch(3)]
-    histogram = baselines.LevelHistogram(train, RATE)
+    histogram = baselines.LevelHistogram(train, RATE, Levels("mu-law"))
     for batch in held_out:
         histogram.add(batch)
     counts = np.ones((40, 256))
@@ -83,4 +83,4 @@ def _spoken(batches):
         for crop, channel, t in np.argwhere(batch["activity"] * batch["mask"][:, None] > 0):
             frame = batch["audio"][crop, channel, t * HOP : (t + 1) * HOP]
             level_db = 10 * np.log10((frame.astype(np.float64) ** 2).mean() + 1e-8)
-            yield int(np.clip(-level_db / 2, 0, 39)), mu_law_encode(frame).numpy()
+            yield int(np.clip(-level_db / 2, 0, 39)), Levels("mu-law").encode(frame).numpy()

@@ -1,4 +1,3 @@
-import librosa
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -22,27 +21,6 @@ def _shaken(layer, rng):
     return layer
 
 
-def test_mu_law_is_the_curve_of_librosa_rounded():
-    audio = np.linspace(-1.0, 1.0, 4001, dtype=np.float32)
-    position = (librosa.mu_compress(audio, mu=255, quantize=False) + 1) / 2 * 255
-    codes = layers.mu_law_encode(audio).numpy()
-    clear = np.abs(position % 1 - 0.5) > 1e-3
-    np.testing.assert_array_equal(codes[clear], np.round(position[clear]))
-    assert np.abs(codes - position).max() < 0.501
-
-
-def test_mu_law_decodes_as_librosa_expands_and_every_level_survives():
-    levels = np.arange(layers.LEVELS)
-    sound = layers.mu_law_decode(levels).numpy()
-    expanded = librosa.mu_expand((levels / 255 * 2 - 1).astype(np.float32), mu=255, quantize=False)
-    np.testing.assert_allclose(sound, expanded, atol=1e-6)
-    np.testing.assert_array_equal(layers.mu_law_encode(sound), levels)
-
-
-def test_mu_law_takes_what_is_beyond_full_scale_as_full_scale():
-    np.testing.assert_array_equal(layers.mu_law_encode([-3.0, -1.0, 1.0, 7.0]), [0, 0, 255, 255])
-
-
 def test_sample_categorical_inverts_the_cumulative_distribution(rng):
     probabilities = np.array([0.1, 0.0, 0.2, 0.7], np.float32)
     logits = np.broadcast_to(np.log(probabilities + 1e-30), (6, 4))
@@ -56,6 +34,25 @@ def test_sample_categorical_draws_at_the_frequencies_of_the_softmax(rng):
     drawn = layers.sample_categorical(tf.constant(np.tile(logits, (len(uniform), 1))), tf.constant(uniform))
     wanted = np.exp(logits) / np.exp(logits).sum()
     np.testing.assert_allclose(np.bincount(drawn, minlength=5) / len(uniform), wanted, atol=0.01)
+
+
+@pytest.mark.parametrize("weight_norm", [True, False])
+def test_normalised_dense_is_a_plain_layer_whose_columns_have_lengths_of_their_own(rng, weight_norm):
+    dense = layers.NormalisedDense(3, weight_norm)
+    dense.build((None, 5))
+    x, start = _noise(rng, 4, 5), dense.kernel.numpy()
+    np.testing.assert_allclose(start, dense.direction, rtol=1e-5)
+    _shaken(dense, rng)
+    direction = dense.direction.numpy()
+    kernel = direction / np.linalg.norm(direction, axis=0) * dense.length.numpy() if weight_norm else direction
+    np.testing.assert_allclose(dense(x), x @ kernel + dense.offset.numpy(), rtol=1e-4, atol=1e-5)
+    assert len(dense.weights) == 2 + weight_norm
+
+
+def test_a_layer_without_a_bias_has_none(rng):
+    dense = layers.NormalisedDense(3, weight_norm=False, use_bias=False)
+    dense.build((None, 5))
+    assert len(dense.weights) == 1 and not dense.bias.numpy().any()
 
 
 @pytest.mark.parametrize(("kernel_size", "dilation"), [(2, 1), (2, 8), (3, 4)])

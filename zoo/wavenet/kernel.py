@@ -1,7 +1,7 @@
 """WaveNet's sample loop as one compiled function: same weights and random numbers as the graph, no graph.
 
-The part that nv-wavenet plays on a GPU, on a CPU by numba. `SoundTier._sample_frame` is the reference; the parity test
-holds this to it. tanh is a rational fit with an error below 4e-6 on the whole line.
+The part that nv-wavenet plays on a GPU, on a CPU by numba. `DilatedSound.sample_frame` is the reference; the parity
+test holds this to it. tanh is a rational fit with an error below 4e-6 on the whole line.
 """
 
 import concurrent.futures
@@ -12,7 +12,7 @@ import numba
 import numpy as np
 import tensorflow as tf
 
-from zoo.layers import LEVELS, MU, mu_law_decode
+from zoo.layers import LEVELS
 
 _TANH_LIMIT = np.float32(8.5)
 _P0, _P1, _P2, _P3 = (np.float32(c) for c in (0.999983549, 0.120968923, 2.10208446e-3, 3.17574677e-6))
@@ -26,7 +26,7 @@ class FusedSound:
     """The sound tier of a WaveNet, for a batch of independent speakers.
 
     Args:
-        sound: `zoo.wavenet.sound.SoundTier`, whose weights are copied.
+        sound: `zoo.wavenet.sound.DilatedSound`, whose weights are copied.
     """
 
     def __init__(self, sound):
@@ -40,7 +40,8 @@ class FusedSound:
         self._starts = np.concatenate([[0], np.cumsum(dilations + self.hop)]).astype(np.int64)
         tables = (np.asarray(table.embeddings) for table in (sound.now, sound.before))
         head = (np.asarray(w) for dense in (sound.hidden, sound.logits) for w in (dense.kernel, dense.bias))
-        decode = mu_law_decode(tf.range(LEVELS)).numpy()
+        decode = sound.coding.decode(tf.range(LEVELS)).numpy()
+        self._edges = sound.coding.edges()
         self._weights = (kernel, bias, out, out_bias, dilations, self._starts, *tables, *head, decode)
         self._channels = sound.stack.channels
         self._cores = len(os.sched_getaffinity(0))
@@ -54,7 +55,7 @@ class FusedSound:
         return buffers
 
     def generate(self, past, gate, conditions, buffers, uniforms, temperature: float) -> np.ndarray:
-        """One frame of each row whose gate is open, as `SoundTier.generate`; `buffers` go on in place.
+        """One frame of each row whose gate is open, as `DilatedSound.generate`; `buffers` go on in place.
 
         Args:
             past: float32 [batch, hop], the frame before.
@@ -67,7 +68,8 @@ class FusedSound:
             float32 [batch, hop], zeros where the gate is shut.
         """
         frames = np.zeros_like(uniforms)
-        inputs = np.ascontiguousarray(past[:, -2:]), gate, conditions, buffers, uniforms
+        levels = np.searchsorted(self._edges, past[:, -2:], side="right")
+        inputs = levels, gate, conditions, buffers, uniforms
 
         def work(rows):
             _speak_rows(rows, frames, *inputs, np.float32(1.0 / temperature), *self._weights)
@@ -84,13 +86,6 @@ def _tanh(x):
     x = min(max(x, -_TANH_LIMIT), _TANH_LIMIT)
     z = x * x
     return x * (_P0 + z * (_P1 + z * (_P2 + z * _P3))) / (_ONE + z * (_Q1 + z * (_Q2 + z * _Q3)))
-
-
-@_compiled
-def _encode(x):
-    x = min(max(x, np.float32(-1.0)), _ONE)
-    compressed = math.copysign(math.log1p(MU * abs(x)) / math.log1p(MU), x)
-    return int(math.floor((compressed + 1.0) / 2.0 * MU + 0.5))
 
 
 @_compiled
@@ -145,7 +140,7 @@ def _speak(
     head = np.empty(hidden.shape[1], np.float32)
     scores = np.empty(LEVELS, np.float32)
     cumulative = np.empty(LEVELS, np.float32)
-    older, newer = _encode(past[0]), _encode(past[1])
+    older, newer = past
     x = taps[channels:]
     for i in range(frame.shape[0]):
         skips[:] = np.float32(0.0)

@@ -8,14 +8,13 @@ those of the presets are ours.
 
 import dataclasses
 
-import tensorflow as tf
-
 from zoo import registry
 from zoo.acoustic import AcousticTier
 from zoo.agent import DialogueConfig, DialogueModel
+from zoo.coding import Levels
 from zoo.dialogue_tier import DialogueTier
 from zoo.layers import GatedStack
-from zoo.wavenet.sound import SoundTier
+from zoo.wavenet.sound import DilatedSound
 
 _OCTAVES = (1, 2, 4, 8, 16, 32, 64, 128)
 
@@ -27,6 +26,7 @@ class WaveNetConfig(DialogueConfig):
     Attributes:
         channels, skip_channels, head_channels: of the sound tier.
         dilations: of the sound tier, in samples, one a layer, kernel size 2.
+        levels: curve of the 256 levels: "mu-law", "a-law" or "linear".
         condition_channels: width of what conditions the sound.
         context_channels, context_dilations: of the context stack, in frames, kernel size 3.
         acoustic_channels, acoustic_dilations: of the stack that predicts the acoustic code, kernel size 2.
@@ -36,6 +36,7 @@ class WaveNetConfig(DialogueConfig):
     skip_channels: int = 64
     head_channels: int = 64
     dilations: tuple[int, ...] = (*_OCTAVES, 256)
+    levels: str = "mu-law"
     condition_channels: int = 48
     context_channels: int = 48
     context_dilations: tuple[int, ...] = (*_OCTAVES, 256)
@@ -68,25 +69,22 @@ class WaveNet(DialogueModel):
             config.codes,
             config.mel_bands,
             config.voices,
+            GatedStack(config.acoustic_channels, config.acoustic_channels, 2, config.acoustic_dilations, name="stack"),
             config.acoustic_channels,
-            config.acoustic_dilations,
             config.condition_channels,
             name="acoustic",
         )
-        self.sound = SoundTier(
+        self.sound = DilatedSound(
             config.hop,
+            Levels(config.levels),
+            config.condition_channels,
             config.channels,
             config.skip_channels,
             config.head_channels,
             config.dilations,
-            config.condition_channels,
             name="sound",
         )
         self.dialogue.build()
         self.acoustic.build(channels)
         self.sound.build()
         self.built = True
-
-    def call(self, own_audio, gate, partner_audio):
-        """Teacher-forced predictions from the start of a dialogue (see `observe`)."""
-        return self.observe(own_audio, gate, partner_audio, self.initial_state(tf.shape(gate)[0]))[0]

@@ -1,29 +1,26 @@
-"""WaveNet's sound tier: 256 mu-law levels a sample, from the samples before and the conditioning of the frame.
+"""WaveNet's sound tier: levels of samples from those before and the conditioning of the frame.
 
-Where the gate is shut the tier does not run: the frame is room tone, and every layer reads zeros there. Training masks
-the same way, so that what is skipped at generation is also what was never learned from.
+In frames where the gate is shut every layer reads zeros.
 """
 
 import keras
 import tensorflow as tf
 
-from zoo.layers import LEVELS, GatedStack, SmoothLevels, mu_law_decode, mu_law_encode, sample_categorical
+from zoo.layers import LEVELS, GatedStack, SmoothLevels
+from zoo.sound import SoundTier
 
 
-class SoundTier(keras.layers.Layer):
+class DilatedSound(SoundTier):
     """Dilated gated stack with kernel size 2 (van den Oord et al. 2016, sections 2.1 to 2.5).
 
     Args:
-        hop: int. Samples a frame.
+        hop, coding, condition_channels: as of `SoundTier`.
         channels, skip_channels, head_channels: int. Widths.
         dilations: ints. In samples, one a layer.
-        condition_channels: int. Width of the conditioning.
     """
 
-    def __init__(self, hop, channels, skip_channels, head_channels, dilations, condition_channels, **kwargs):
-        super().__init__(**kwargs)
-        self.hop = hop
-        self.condition_channels = condition_channels
+    def __init__(self, hop, coding, condition_channels, channels, skip_channels, head_channels, dilations, **kwargs):
+        super().__init__(hop, coding, condition_channels, **kwargs)
         self.stack = GatedStack(channels, skip_channels, 2, dilations, name="stack")
         # An embedding of a level is the paper's one-hot input and first convolution in one; two taps.
         self.now = keras.layers.Embedding(LEVELS, channels, SmoothLevels(0.5), name="now")
@@ -33,9 +30,7 @@ class SoundTier(keras.layers.Layer):
         self.logits = keras.layers.Dense(LEVELS, kernel_initializer=SmoothLevels(0.1), name="logits")
 
     def build(self, input_shape=None):
-        self.room_level = self.add_weight(
-            shape=(), initializer=keras.initializers.Constant(5e-4), trainable=False, name="room_level"
-        )
+        super().build()
         channels = self.stack.channels
         self.now.build()
         self.before.build()
@@ -57,73 +52,37 @@ class SoundTier(keras.layers.Layer):
         return self.stack.initial_state(batch)
 
     def predict(self, audio, gate, condition, state):
-        """Teacher-forced logits.
-
-        Args:
-            audio: float32 [batch, hop + frames * hop]; a frame of the past, then the frames to predict.
-            gate: float32 [batch, frames].
-            condition: float32 [batch, frames, condition_channels].
-            state: histories at the first predicted frame.
-
-        Returns:
-            Logits [batch, frames * hop, 256], state.
-        """
-        levels = mu_law_encode(audio)
+        levels = self.coding.encode(audio)
         x = self.now(levels[:, self.hop - 1 : -1]) + self.before(levels[:, self.hop - 2 : -2])
         skips, state = self.stack(x, state, self._layer_conditions(condition), running=gate)
         return self._head(skips), state
 
     def prime(self, audio, gate, condition, state):
-        """The state after the frames of `audio`; only the last receptive field of them is run."""
+        # The last receptive field is all that counts.
         frames = tf.minimum(tf.shape(gate)[1], self.lead_frames)
         tail = audio[:, -(frames + 1) * self.hop :]
         return self.predict(tail, gate[:, -frames:], condition[:, -frames:], state)[1]
 
-    def generate(self, past, gate, condition, state, uniforms, temperature):
-        """One frame, sample by sample.
-
-        Args:
-            past: float32 [batch, hop], the own frame before.
-            gate: float32 [batch]; rows where it is 0 are room tone.
-            condition: float32 [batch, condition_channels].
-            uniforms: float32 [batch, hop] in [0, 1), what decides each sample.
-            temperature: of the sound.
-
-        Returns:
-            float32 [batch, hop], state.
-        """
-        frame, state = tf.cond(
-            tf.reduce_any(gate > 0),
-            lambda: self._sample_frame(past, gate, condition, state, uniforms, tf.cast(temperature, tf.float32)),
-            lambda: (tf.zeros_like(past), self._silent(state)),
-        )
-        return tf.where(gate[:, None] > 0, frame, self.room_tone(uniforms)), state
-
     def fused(self):
-        """The compiled loop of this tier with its present weights; raises ImportError without numba."""
         from zoo.wavenet.kernel import FusedSound
 
         return FusedSound(self)
 
     def frame_conditions(self, condition):
-        """What conditions each layer: condition [batch, condition_channels] -> [batch, layers, 2 * channels]."""
+        """What conditions each layer, [batch, layers, 2 * channels]."""
         layers = len(self.stack.stack)
         return tf.reshape(self.per_layer(condition), [-1, layers, self.per_layer.units // layers])
 
-    def room_tone(self, uniforms):
-        """Uniform noise at the level of the training corpus's silence, from the frame's random numbers."""
-        return (uniforms - 0.5) * (12.0**0.5) * self.room_level
-
-    def _silent(self, state):
+    def silent(self, state):
         """Histories after a frame in which no layer read anything but zeros."""
         return [tf.pad(h, [[0, 0], [0, self.hop], [0, 0]])[:, self.hop :] for h in state]
 
     @tf.function(jit_compile=True, autograph=False)
-    def _sample_frame(self, past, gate, condition, state, uniforms, temperature):
+    def sample_frame(self, past, gate, condition, state, uniforms, temperature):
         layers = self.stack.stack
         conditions = [c[:, 0] for c in self._layer_conditions(condition[:, None])]
         buffers = [self._buffer(history) for history in state]
-        levels = mu_law_encode(past[:, -2:])
+        levels = self.coding.encode(past[:, -2:])
         open_rows = gate[:, None]
 
         def body(i, now, before, samples, buffers):
@@ -138,7 +97,7 @@ class SoundTier(keras.layers.Layer):
                 y = layer.out(tf.tanh(pre[:, :n]) * tf.sigmoid(pre[:, n:]))
                 x, skips = x + y[:, :n], skips + y[:, n:]
                 written.append(buffer)
-            level = sample_categorical(self._head(skips) / temperature, uniforms[:, i])
+            level = self.coding.sample(self._head(skips), uniforms[:, i], temperature)
             return i + 1, level, now, samples.write(i, level), written
 
         samples = tf.TensorArray(tf.int32, self.hop, element_shape=past[:, 0].shape)
@@ -147,7 +106,7 @@ class SoundTier(keras.layers.Layer):
         )
         after = [tf.transpose(buffer.stack()[self.hop :], [1, 0, 2]) for buffer in buffers]
         after = [tf.ensure_shape(new, old.shape) for new, old in zip(after, state, strict=True)]
-        return mu_law_decode(tf.transpose(samples.stack())), after
+        return self.coding.decode(tf.transpose(samples.stack())), after
 
     def _buffer(self, history):
         """The past of a layer with room for a frame, indexed by time."""

@@ -1,0 +1,199 @@
+"""SampleRNN's sound tier: recurrent tiers at ever finer frames of samples, and a perceptron a sample.
+
+Mehri et al. 2017, section 2. A tier reads the samples of the frame before and what the tier above it says, and has for
+each frame of the tier below an upsampling matrix of its own. The perceptron reads the last samples as embeddings. What
+stands above the topmost tier is the conditioning of a 20 ms frame, handed down by matrices of its own as well.
+"""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from zoo.layers import LEVELS, NormalisedDense, SmoothLevels
+from zoo.recurrent import RecurrentStack
+from zoo.sound import SoundTier
+
+
+class FrameTier(keras.layers.Layer):
+    """A recurrent tier over frames of samples.
+
+    Args:
+        frame_samples: int.
+        positions: int. Frames (or samples) of the tier below in one frame.
+        channels_below: int. Width of what one of those is given.
+        channels, layers, cell, weight_norm: of the recurrent stack.
+        truncate: int. Steps that a gradient passes back at most.
+    """
+
+    def __init__(
+        self, frame_samples, positions, channels_below, channels, layers, cell, weight_norm, truncate, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.frame_samples, self.positions = frame_samples, positions
+        self.entry = NormalisedDense(channels, weight_norm, initializer="he_normal", name="entry")
+        self.recurrent = RecurrentStack(channels, layers, cell, weight_norm, truncate, name="recurrent")
+        self.up = NormalisedDense(positions * channels_below, weight_norm, name="up")
+
+    def build(self, input_shape=None):
+        self.entry.build((None, None, self.frame_samples))
+        self.recurrent.build((None, None, self.recurrent.width))
+        self.up.build((None, None, self.recurrent.width))
+
+    def call(self, frames, above, state, running):
+        """frames [batch, n, frame_samples], above [batch, n, channels], running [batch, n] -> below, state."""
+        hidden, state = self.recurrent(self.entry(2.0 * frames) + above, state, running)
+        return split_positions(self.up(hidden), self.positions), state
+
+    def stepper(self):
+        """A step of the present weights: (frame [batch, samples], above, state) -> below [batch, positions, n]."""
+        weights = [(layer.kernel, layer.bias) for layer in (self.entry, self.up)]
+        recur = self.recurrent.stepper()
+
+        def step(frame, above, state):
+            (kernel, bias), (up, up_bias) = weights
+            hidden, state = recur(tf.matmul(2.0 * frame, kernel) + bias + above, state)
+            below = tf.matmul(hidden, up) + up_bias
+            return tf.reshape(below, [-1, self.positions, below.shape[-1] // self.positions]), state
+
+        return step
+
+
+class SampleTiers(SoundTier):
+    """Frame tiers and the perceptron of samples.
+
+    Args:
+        hop, coding, condition_channels: as of `SoundTier`.
+        frame_samples: ints. Of the tiers from the top down, each a multiple of the next, the first a part of the hop.
+            The perceptron sees as many samples as the last.
+        channels, layers, cell: of each tier.
+        weight_norm: bool. Of all linear layers (section 2.3.1).
+        embedding_channels: int. Of a level.
+        sample_channels, sample_layers: int. Of the perceptron; `sample_layers` rectified ones follow a linear one.
+        truncate_samples: int. How far back a gradient passes (section 2.2), rounded down to a tier's frames.
+        lead_frames: int. Frames of a training window that only bring the state about.
+    """
+
+    receptive_samples = math.inf
+
+    def __init__(
+        self, hop, coding, condition_channels, frame_samples, channels, layers, cell, weight_norm,
+        embedding_channels, sample_channels, sample_layers, truncate_samples, lead_frames, **kwargs,
+    ):  # fmt: skip
+        super().__init__(hop, coding, condition_channels, **kwargs)
+        self.lead_frames = lead_frames
+        below = (*frame_samples[1:], 1)
+        widths = (*[channels] * len(below[:-1]), sample_channels)
+        self.down = NormalisedDense(hop // frame_samples[0] * channels, weight_norm, name="down")
+        self.tiers = [
+            FrameTier(size, size // part, width, channels, layers, cell, weight_norm, truncate_samples // size)
+            for size, part, width in zip(frame_samples, below, widths, strict=True)
+        ]
+        self.embedding = keras.layers.Embedding(LEVELS, embedding_channels, SmoothLevels(0.5), name="embedding")
+        self.recent = NormalisedDense(
+            sample_channels, weight_norm, use_bias=False, initializer="he_normal", name="recent"
+        )
+        self.hidden = [
+            NormalisedDense(sample_channels, weight_norm, initializer="he_normal", name=f"hidden{i}")
+            for i in range(sample_layers)
+        ]
+        self.logits = NormalisedDense(coding.parameters, weight_norm, initializer=SmoothLevels(0.1), name="logits")
+
+    def build(self, input_shape=None):
+        super().build()
+        self.down.build((None, None, self.condition_channels))
+        self.embedding.build()
+        for tier in self.tiers:
+            tier.build()
+        self.recent.build((None, None, self.taps * self.embedding.output_dim))
+        for layer in (*self.hidden, self.logits):
+            layer.build((None, None, self.recent.units))
+
+    @property
+    def taps(self) -> int:
+        """Samples that the perceptron sees."""
+        return self.tiers[-1].frame_samples
+
+    def initial_state(self, batch):
+        return [tier.recurrent.initial_state(batch) for tier in self.tiers]
+
+    def predict(self, audio, gate, condition, state):
+        below, state, levels = self._run_tiers(audio, gate, condition, state)
+        embedded = self.embedding(levels[:, self.hop - self.taps : -1])
+        steps = tf.shape(below)[1]
+        seen = tf.concat([embedded[:, k : k + steps] for k in range(self.taps)], axis=-1)
+        x = self.recent(seen) + below
+        for layer in self.hidden:
+            x = tf.nn.relu(layer(x))
+        return self.logits(x), state
+
+    def prime(self, audio, gate, condition, state):
+        return self._run_tiers(audio, gate, condition, state)[1]
+
+    def _run_tiers(self, audio, gate, condition, state):
+        """What the perceptron is given [batch, frames * hop, sample_channels], the state, and the levels of `audio`."""
+        levels = self.coding.encode(audio)
+        sound, after = self.coding.decode(levels), []
+        below = split_positions(self.down(condition), self.hop // self.tiers[0].frame_samples)
+        for tier, before in zip(self.tiers, state, strict=True):
+            size = tier.frame_samples
+            frames = tf.reshape(sound[:, self.hop - size : -size], [tf.shape(sound)[0], -1, size])
+            running = tf.repeat(gate, self.hop // size, axis=1)
+            below, now = tier(frames, below, before, running)
+            after.append(now)
+        return below, after, levels
+
+    @tf.function(jit_compile=True, autograph=False)
+    def sample_frame(self, past, gate, condition, state, uniforms, temperature):
+        tiers, draw = [tier.stepper() for tier in self.tiers], self._drawer(uniforms, temperature)
+        below = tf.reshape(self.down(condition), [tf.shape(past)[0], -1, self.tiers[0].recurrent.width])
+
+        def descend(depth, above, carried):
+            """Fills what one position of the tier above stands for; `carried` is (i, recent levels, state, samples)."""
+            if depth == len(tiers):
+                return draw(above, carried)
+            i, recent, state, samples = carried
+            sound = self.coding.decode(recent[:, -self.tiers[depth].frame_samples :])
+            below, now = tiers[depth](sound, above, state[depth])
+            state = [*state[:depth], now, *state[depth + 1 :]]
+            return loop(depth + 1, below, (i, recent, state, samples))
+
+        def loop(depth, below, carried):
+            n = below.shape[1]
+            _, carried = tf.while_loop(
+                lambda k, _: k < n,
+                lambda k, carried: (k + 1, descend(depth, tf.gather(below, k, axis=1), carried)),
+                (tf.constant(0), carried),
+            )
+            return carried
+
+        samples = tf.TensorArray(tf.int32, self.hop, element_shape=past[:, 0].shape)
+        recent = self.coding.encode(past[:, -self.tiers[0].frame_samples :])
+        _, _, after, samples = loop(0, below, (tf.constant(0), recent, state, samples))
+        after = tf.nest.map_structure(
+            lambda new, start: tf.where(gate[:, None] > 0, new, start), after, self.initial_state(tf.shape(past)[0])
+        )
+        return self.coding.decode(tf.transpose(samples.stack())), after
+
+    def _drawer(self, uniforms, temperature):
+        """The perceptron and a draw: (given [batch, sample_channels], carried) -> carried."""
+        first, embedding = self.recent.kernel, tf.convert_to_tensor(self.embedding.embeddings)
+        layers = [(layer.kernel, layer.bias) for layer in (*self.hidden, self.logits)]
+
+        def draw(above, carried):
+            i, recent, state, samples = carried
+            seen = tf.gather(embedding, recent[:, -self.taps :])
+            x = tf.matmul(tf.reshape(seen, [tf.shape(seen)[0], first.shape[0]]), first) + above
+            for kernel, bias in layers[:-1]:
+                x = tf.nn.relu(tf.matmul(x, kernel) + bias)
+            logits = tf.matmul(x, layers[-1][0]) + layers[-1][1]
+            level = self.coding.sample(logits, tf.gather(uniforms, i, axis=1), temperature)
+            return i + 1, tf.concat([recent[:, 1:], level[:, None]], axis=1), state, samples.write(i, level)
+
+        return draw
+
+
+def split_positions(x, positions: int):
+    """[batch, n, positions * width] -> [batch, n * positions, width]."""
+    shape = tf.shape(x)
+    return tf.reshape(x, [shape[0], shape[1] * positions, x.shape[-1] // positions])
