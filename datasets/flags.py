@@ -12,7 +12,7 @@ _FLAGS = flags.FLAGS
 
 
 def define_corpus_flags(default: str | None = "simulated", sample_rate: bool = False) -> None:
-    """Defines --corpus, --data_dir, --cache_dir, --hours, --corpus_seed and --detector.
+    """Defines --corpus, --data_dir, --cache_dir, --hours, --corpus_seed, --detector and --fold.
 
     Args:
         default: of --corpus.
@@ -24,6 +24,7 @@ def define_corpus_flags(default: str | None = "simulated", sample_rate: bool = F
     flags.DEFINE_float("hours", None, "Length of a corpus that is made, not read.", lower_bound=0.0)
     flags.DEFINE_integer("corpus_seed", 0, "Seed of a corpus that is made, not read.")
     flags.DEFINE_string("detector", None, "Finds speech in sound: silero or energy; default: what suits the corpus.")
+    flags.DEFINE_integer("fold", None, "Cross-validation on Map Task: the quad, 1 to 8, that is the test.")
     if sample_rate:
         flags.DEFINE_integer("sample_rate", None, "Hz, a multiple of 50; default: the corpus's own.", lower_bound=50)
 
@@ -42,6 +43,7 @@ def corpus_from_flags(sample_rate: int | None = None) -> Corpus:
         hours=_FLAGS.hours,
         seed=_FLAGS.corpus_seed,
         detector=_FLAGS.detector,
+        fold=_FLAGS.fold,
     )
 
 

@@ -30,6 +30,7 @@ class Options:
         hours: length of a corpus that is made rather than read.
         seed: of everything that is drawn.
         detector: of `datasets.activity`, where speech has to be found; None takes the corpus's own.
+        fold: of a cross-validation by quads; None takes the published split.
     """
 
     data_dir: pathlib.Path | None = None
@@ -38,6 +39,11 @@ class Options:
     hours: float | None = None
     seed: int = 0
     detector: str | None = None
+    fold: int | None = None
+
+
+# Options that a corpus must know, for its users would take the result for what they asked for.
+_NEVER_IGNORED = ("fold",)
 
 
 class Corpus(abc.ABC):
@@ -47,11 +53,13 @@ class Corpus(abc.ABC):
         name: under which it is registered.
         roles: of channel 0 and channel 1, one of `dialogue.ROLE_PAIRS`.
         detector: which of `datasets.activity` suits its sound.
+        takes: names of those options that only some corpora know, and it does.
     """
 
     name = ""
     roles: tuple[str, str] = ("giver", "follower")
     detector = "energy"
+    takes: frozenset[str] = frozenset()
 
     def __init__(self, options: Options):
         self.options = options
@@ -97,4 +105,10 @@ def open_corpus(name: str, **options) -> Corpus:
         near = difflib.get_close_matches(name, choices, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
         raise InputError(f"--corpus={name}: no such corpus{hint}; the choices are {', '.join(choices)}")
+    for option in _NEVER_IGNORED:
+        if options.get(option) is not None and option not in _CORPORA[name].takes:
+            takers = ", ".join(choice for choice in choices if option in _CORPORA[choice].takes)
+            raise InputError(
+                f"--{option}={options[option]}: corpus {name} has no use for it; those that have: {takers}"
+            )
     return _CORPORA[name](Options(**options))

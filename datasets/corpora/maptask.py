@@ -1,58 +1,93 @@
-"""The HCRC Map Task corpus (Anderson et al. 1991), read from the official NXT annotations.
+"""The HCRC Map Task corpus (Anderson et al. 1991): the official NXT annotations, and the recordings where they are.
 
-Expects the layout of `maptaskv2-1.zip` from https://groups.inf.ed.ac.uk/maptask/: `Data/timed-units` with one XML a
-channel and `Data/corpus-resources`. Channel 0 is the giver, channel 1 the follower. Words and unintelligible speech
-are speech; breaths, lipsmacks, laughs and other noises are silence.
+`python -m datasets.maptask download` fetches both. Expected is the layout of that archive: `Data/timed-units` with one
+XML a channel, `Data/corpus-resources`, and anywhere below --data_dir the recordings as `q1ec1.mix.wav` (20 kHz, giver
+left, follower right) or one file a channel, `q1ec1.g.wav` and `q1ec1.f.wav` or `q1ec1.1.wav` and `q1ec1.2.wav`.
+Channel 0 is the giver, channel 1 the follower. Words and unintelligible speech are speech; breaths, lipsmacks, laughs
+and other noises are silence.
 
 The split is the one of Roddy et al. 2018: test is quads 4 and 7, train the other six, of which quad 3 is kept for
-validation. No speaker is in two of them.
+validation. With `fold` k of 1 to 8 the test is quad k, validation the quad after it. No speaker is in two splits,
+which is checked from their names.
 """
 
+import dataclasses
+import functools
 import hashlib
+import math
 import os
 import pathlib
+import re
 from xml.etree.ElementTree import Element, ParseError
 
 import defusedxml
 import numpy as np
 from defusedxml import ElementTree
 
+from datasets import audio as sound_lib
 from datasets import corpora
 from datasets import dialogue as dialogue_lib
+from datasets.corpora import recorded
 from datasets.errors import InputError
 
 ROLES = ("giver", "follower")
 TEST_QUADS = (4, 7)
 VALIDATION_QUAD = 3
+QUADS = 8
 _POINTER = "{http://nite.sourceforge.net/}pointer"
 _WHERE = "the archive maptaskv2-1 of https://groups.inf.ed.ac.uk/maptask/maptasknxt.html"
+_NAME = re.compile(r"q[1-8][en]c[1-8]")
+_RECORDING = re.compile(r"(q[1-8][en]c[1-8])\.(mix|g|f|1|2)\.(?:wav|flac|ogg|sph)", re.IGNORECASE)
+_CHANNEL_FILES = (("g", "f"), ("1", "2"))
+_LONGEST_SECONDS = 24 * 3600.0
 
 
 @corpora.register("maptask")
 class MapTask(corpora.Corpus):
-    """128 dialogues of 32 pairs of speakers, 14.5 hours; annotations only, no audio.
+    """128 dialogues of 32 pairs of speakers, 14.5 hours, at 20 kHz where the recordings are there.
 
+    The longer of recording and annotation gives the length of a dialogue, with zeros behind the shorter recording.
     `info` of a dialogue: quad (int), eye_contact, familiar (bool), map (str), speaker_info (per channel: age, gender,
-    birthplace).
+    birthplace), and with sound recorded_hz and channels_exchanged: whether the recording had the giver on the right.
     """
+
+    takes = frozenset({"fold"})
 
     def __init__(self, options: corpora.Options):
         super().__init__(options)
+        if options.fold is not None and not 1 <= options.fold <= QUADS:
+            raise InputError(f"--fold={options.fold}: must be 1 to {QUADS}, the quad that is the test")
         self._folder = _find_folder(options.data_dir)
+        resources = self._folder / "corpus-resources"
         self._conversations = {
-            element.get("id"): element
-            for element in _parse(self._folder / "corpus-resources" / "maptask-corpus.xml").iter("conv")
+            element.get("id"): element for element in _parse(resources / "maptask-corpus.xml").iter("conv")
         }
         self._speakers = {
-            element.get("id"): element
-            for element in _parse(self._folder / "corpus-resources" / "maptask-participants.xml").iter("speaker")
+            element.get("id"): element for element in _parse(resources / "maptask-participants.xml").iter("speaker")
         }
+        for name, conversation in self._conversations.items():
+            _check_conversation(name, conversation)
+        self._check_speakers()
+        self._recordings = _find_recordings(pathlib.Path(options.data_dir or os.environ["MAPTASK_DIR"]))
+        if self._recordings:
+            self.detector = "silero"
 
     def names(self, split: str | None = None) -> list[str]:
         corpora.check_split(split)
         return sorted(name for name in self._conversations if split is None or self._split(name) == split)
 
     def load(self, name: str, audio: bool = True) -> dialogue_lib.Dialogue:
+        annotated = self.annotated(name)
+        parts = self._recordings.get(name)
+        if not parts:
+            return annotated
+        if not audio:
+            seconds = (samples / rate for samples, rate in map(sound_lib.read_header, _in_order(name, parts)))
+            return dataclasses.replace(annotated, duration_seconds=max(annotated.duration_seconds, *seconds))
+        return self._with_sound(annotated, parts)
+
+    def annotated(self, name: str) -> dialogue_lib.Dialogue:
+        """The dialogue as the annotations alone have it, whatever recordings there are."""
         if name not in self._conversations:
             raise InputError(f"{name}: no such Map Task dialogue; names are like q1ec1")
         conversation = self._conversations[name]
@@ -79,12 +114,60 @@ class MapTask(corpora.Corpus):
             },
         )
 
+    @functools.cached_property
+    def sample_rate(self) -> int | None:
+        """Hz: what the options ask for, else that of most recordings; None without any."""
+        every = [path for parts in self._recordings.values() for path in parts.values()]
+        return self.options.sample_rate or (recorded.common_rate(every) if every else None)
+
     def key(self) -> dict:
-        return super().key() | {"annotations_sha256": self._checksum()}
+        key = super().key() | self.annotations_key()
+        if self.options.fold is not None:
+            key["fold"] = self.options.fold
+        if self._recordings:
+            every = [path for parts in self._recordings.values() for path in parts.values()]
+            key |= {"sample_rate": self.sample_rate, "recordings": recorded.fingerprint(every)}
+        return key
+
+    def annotations_key(self) -> dict:
+        """Everything that shapes the dialogues as annotated, as JSON values."""
+        digest = hashlib.sha256()
+        for path in sorted((self._folder / "timed-units").glob("*.xml")):
+            digest.update(path.name.encode() + path.read_bytes())
+        return {"annotations_sha256": digest.hexdigest()}
+
+    def _with_sound(self, annotated: dialogue_lib.Dialogue, parts: dict[str, pathlib.Path]) -> dialogue_lib.Dialogue:
+        sound, recorded_hz = _read_recording(_in_order(annotated.name, parts))
+        duration = max(annotated.duration_seconds, sound.shape[1] / recorded_hz)
+        exchanged = recorded.is_exchanged(sound, recorded_hz, annotated.speech)
+        sound = sound_lib.resample(sound[::-1] if exchanged else sound, recorded_hz, self.sample_rate)
+        return dataclasses.replace(
+            annotated,
+            duration_seconds=duration,
+            sample_rate=self.sample_rate,
+            audio=recorded.as_long_as(sound, duration, self.sample_rate),
+            info=annotated.info | {"recorded_hz": recorded_hz, "channels_exchanged": exchanged},
+        )
 
     def _split(self, name: str) -> str:
         quad = int(self._conversations[name].get("quad"))
-        return "test" if quad in TEST_QUADS else "validation" if quad == VALIDATION_QUAD else "train"
+        fold = self.options.fold
+        test = TEST_QUADS if fold is None else (fold,)
+        validation = VALIDATION_QUAD if fold is None else fold % QUADS + 1
+        return "test" if quad in test else "validation" if quad == validation else "train"
+
+    def _check_speakers(self) -> None:
+        """Raises `InputError` where a speaker is in two splits."""
+        splits: dict[str, tuple[str, str]] = {}
+        for name, conversation in self._conversations.items():
+            for role in ROLES:
+                speaker, split = _speaker_id(conversation, role), self._split(name)
+                other, other_split = splits.setdefault(speaker, (name, split))
+                if other_split != split:
+                    raise InputError(
+                        f"{self._folder}: speaker {speaker} is in {other} ({other_split}) and in {name} ({split}); "
+                        "quads share no speakers, so unpack the archive again"
+                    )
 
     def _speaker_info(self, speaker: str) -> dict:
         element = self._speakers.get(speaker)
@@ -96,12 +179,6 @@ class MapTask(corpora.Corpus):
             "gender": element.get("gender"),
             "birthplace": element.get("birthplace"),
         }
-
-    def _checksum(self) -> str:
-        digest = hashlib.sha256()
-        for path in sorted((self._folder / "timed-units").glob("*.xml")):
-            digest.update(path.name.encode() + path.read_bytes())
-        return digest.hexdigest()
 
 
 def _find_folder(data_dir: str | os.PathLike | None) -> pathlib.Path:
@@ -115,6 +192,45 @@ def _find_folder(data_dir: str | os.PathLike | None) -> pathlib.Path:
             return folder
     problem = "lacks Data/timed-units and Data/corpus-resources" if root.is_dir() else "is not a folder"
     raise InputError(f"--data_dir={root} {problem}; wanted is {_WHERE}, unpacked")
+
+
+def _find_recordings(root: pathlib.Path) -> dict[str, dict[str, pathlib.Path]]:
+    """Sound files by dialogue and part: mix, or g and f, or 1 and 2."""
+    found: dict[str, dict[str, pathlib.Path]] = {}
+    for path in recorded.sound_files(root):
+        match = _RECORDING.fullmatch(path.name)
+        if match:
+            found.setdefault(match[1].lower(), {}).setdefault(match[2].lower(), path)
+    return found
+
+
+def _in_order(name: str, parts: dict[str, pathlib.Path]) -> list[pathlib.Path]:
+    """The stereo file, or the giver's and the follower's."""
+    if "mix" in parts:
+        return [parts["mix"]]
+    for channels in _CHANNEL_FILES:
+        if all(channel in parts for channel in channels):
+            return [parts[channel] for channel in channels]
+    (lone, *_), wanted = parts.values(), " and ".join(f"{name}.{c}.wav" for c in _CHANNEL_FILES[0])
+    raise InputError(f"{lone}: the recording of the other speaker is missing; wanted are {name}.mix.wav, or {wanted}")
+
+
+def _read_recording(paths: list[pathlib.Path]) -> tuple[np.ndarray, int]:
+    """Both channels, float32 [2, samples], and their rate in Hz, from one stereo file or two of one channel."""
+    if len(paths) == 1:
+        return sound_lib.read_wav(paths[0], channels=2)
+    (first, rate), (second, second_rate) = (sound_lib.read_wav(path, channels=1) for path in paths)
+    second = sound_lib.resample(second, second_rate, rate)
+    seconds = max(first.shape[1], second.shape[1]) / rate
+    return np.concatenate([recorded.as_long_as(channel, seconds, rate) for channel in (first, second)]), rate
+
+
+def _check_conversation(name: str | None, conversation: Element) -> None:
+    quad = conversation.get("quad") or ""
+    if not _NAME.fullmatch(name or "") or quad not in map(str, range(1, QUADS + 1)):
+        raise InputError(
+            f"maptask-corpus.xml: a dialogue is called {name!r}, of quad {quad!r}; wanted is q1ec1, of 1 to 8"
+        )
 
 
 def _parse(path: pathlib.Path) -> Element:
@@ -144,9 +260,12 @@ def _read_channel(path: pathlib.Path) -> tuple[np.ndarray, tuple[dialogue_lib.Wo
 
 def _times(unit: Element, path: pathlib.Path) -> tuple[float, float]:
     try:
-        return float(unit.get("start")), float(unit.get("end"))
+        start, end = float(unit.get("start")), float(unit.get("end"))
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: {unit.get('id')} has no start and end in seconds") from error
+    if not (math.isfinite(start) and end <= _LONGEST_SECONDS):
+        raise InputError(f"{path}: {unit.get('id')} is ({start:g}, {end:g}) s; no dialogue lasts a day. Milliseconds?")
+    return start, end
 
 
 def _speaker_id(conversation: Element, role: str) -> str:

@@ -1,20 +1,22 @@
 """What corpora of recordings share: their files, their length, their speech, and whose channel is whose."""
 
+import collections
 import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from datasets import activity, files
+from datasets import audio as audio_lib
 from datasets import dialogue as dialogue_lib
 from datasets.errors import InputError
 
 SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".sph")
 _EXCHANGED_DB = 6.0
-_LEAST_FRAMES = 50
+_LEAST_FRAMES = 25
 
 
 def sound_files(root: pathlib.Path) -> Iterator[pathlib.Path]:
@@ -32,13 +34,26 @@ def check_inside(path: pathlib.Path, root: pathlib.Path) -> None:
         raise InputError(f"{path}: is a link that leaves {root}; copy the file into the folder")
 
 
-def fingerprint(paths: Sequence[pathlib.Path], root: pathlib.Path) -> str:
+def common_rate(paths: Iterable[pathlib.Path]) -> int:
+    """Hz that most of the files have, of several such rates the lowest; raises `InputError` where none can be read."""
+    rates, problem = collections.Counter(), None
+    for path in paths:
+        try:
+            rates[audio_lib.read_header(path)[1]] += 1
+        except InputError as error:
+            problem = problem or error
+    if not rates:
+        raise problem or InputError("no sound files")
+    return min(rates, key=lambda rate: (-rates[rate], rate))
+
+
+def fingerprint(paths: Sequence[pathlib.Path]) -> str:
     """Changes when one of the files is added, removed, renamed or written; no sound is read for it."""
     digest = hashlib.sha256()
     for path in sorted(paths):
         stat = path.stat() if path.exists() else None  # A link that leads nowhere.
         size, changed = (stat.st_size, stat.st_mtime_ns) if stat else (None, None)
-        digest.update(f"{path.relative_to(root).as_posix()}\0{size}\0{changed}\n".encode())
+        digest.update(f"{path.name}\0{size}\0{changed}\n".encode())
     return digest.hexdigest()
 
 
@@ -87,7 +102,7 @@ def is_exchanged(audio: np.ndarray, sample_rate: int, speech: tuple[np.ndarray, 
         speech: per channel, [n, 2] seconds.
 
     Returns:
-        True where both speakers are alone for a second at least, and both differences exceed 6 dB.
+        True where both speakers are alone for half a second at least, and both differences exceed 6 dB.
     """
     levels = activity.frame_levels_db(audio, sample_rate)
     first, second = (dialogue_lib.activity(intervals, levels.shape[1]) for intervals in speech)

@@ -96,23 +96,15 @@ class Stereo(corpora.Corpus):
 
     @functools.cached_property
     def sample_rate(self) -> int:
-        """Hz: what the options ask for, else the rate of most recordings, of several such the lowest."""
-        if self.options.sample_rate:
-            return self.options.sample_rate
-        rates = collections.Counter(rate for path in self._files.values() if (rate := _rate(path)))
-        if not rates:
-            raise InputError(
-                f"--data_dir={self._root}: none of its sound files can be read; the first is "
-                f"{next(iter(self._files.values()))}"
-            )
-        return min(rates, key=lambda rate: (-rates[rate], rate))
+        """Hz: what the options ask for, else that of most recordings."""
+        return self.options.sample_rate or recorded.common_rate(self._files.values())
 
     def key(self) -> dict:
         beside = [found for path in self._files.values() if (found := annotation_of(path))]
         return super().key() | {
             "sample_rate": self.sample_rate,
             "detector": self.options.detector or self.detector,
-            "files": recorded.fingerprint([*self._files.values(), *beside], self._root),
+            "files": recorded.fingerprint([*self._files.values(), *beside]),
         }
 
     @functools.cached_property
@@ -201,10 +193,3 @@ def _content_hash(path: pathlib.Path) -> str:
             return hashlib.sha256(str(size).encode() + head + file.read()).hexdigest()
     except OSError:  # A link that leads nowhere: loading it says so.
         return hashlib.sha256(path.name.encode()).hexdigest()
-
-
-def _rate(path: pathlib.Path) -> int | None:
-    try:
-        return sound_lib.read_header(path, channels=2)[1]
-    except InputError:
-        return None

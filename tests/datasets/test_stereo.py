@@ -272,5 +272,5 @@ def test_folders_without_recordings_say_so(tmp_path):
     with pytest.raises(InputError, match="no sound files"):
         open_stereo(tmp_path)
     (tmp_path / "a.wav").write_text("x")
-    with pytest.raises(InputError, match="none of its sound files can be read.*a.wav"):
+    with pytest.raises(InputError, match="a.wav: not a sound file"):
         open_stereo(tmp_path).key()
