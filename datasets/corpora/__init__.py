@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datasets import dialogue as dialogue_lib
 from datasets.errors import InputError
 
-_MODULES = ("maptask", "voiced", "simulated", "stereo")
+_MODULES = ("maptask", "voiced", "simulated", "stereo", "switchboard")
 _CORPORA: dict[str, type["Corpus"]] = {}
 
 

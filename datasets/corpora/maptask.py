@@ -11,7 +11,6 @@ validation. With `fold` k of 1 to 8 the test is quad k, validation the quad afte
 which is checked from their names.
 """
 
-import dataclasses
 import functools
 import hashlib
 import math
@@ -24,7 +23,6 @@ import defusedxml
 import numpy as np
 from defusedxml import ElementTree
 
-from datasets import audio as sound_lib
 from datasets import corpora
 from datasets import dialogue as dialogue_lib
 from datasets.corpora import recorded
@@ -81,10 +79,10 @@ class MapTask(corpora.Corpus):
         parts = self._recordings.get(name)
         if not parts:
             return annotated
-        if not audio:
-            seconds = (samples / rate for samples, rate in map(sound_lib.read_header, _in_order(name, parts)))
-            return dataclasses.replace(annotated, duration_seconds=max(annotated.duration_seconds, *seconds))
-        return self._with_sound(annotated, parts)
+        paths = _in_order(name, parts)
+        return (
+            recorded.with_sound(annotated, paths, self.sample_rate) if audio else recorded.with_length(annotated, paths)
+        )
 
     def annotated(self, name: str) -> dialogue_lib.Dialogue:
         """The dialogue as the annotations alone have it, whatever recordings there are."""
@@ -135,19 +133,6 @@ class MapTask(corpora.Corpus):
         for path in sorted((self._folder / "timed-units").glob("*.xml")):
             digest.update(path.name.encode() + path.read_bytes())
         return {"annotations_sha256": digest.hexdigest()}
-
-    def _with_sound(self, annotated: dialogue_lib.Dialogue, parts: dict[str, pathlib.Path]) -> dialogue_lib.Dialogue:
-        sound, recorded_hz = _read_recording(_in_order(annotated.name, parts))
-        duration = max(annotated.duration_seconds, sound.shape[1] / recorded_hz)
-        exchanged = recorded.is_exchanged(sound, recorded_hz, annotated.speech)
-        sound = sound_lib.resample(sound[::-1] if exchanged else sound, recorded_hz, self.sample_rate)
-        return dataclasses.replace(
-            annotated,
-            duration_seconds=duration,
-            sample_rate=self.sample_rate,
-            audio=recorded.as_long_as(sound, duration, self.sample_rate),
-            info=annotated.info | {"recorded_hz": recorded_hz, "channels_exchanged": exchanged},
-        )
 
     def _split(self, name: str) -> str:
         quad = int(self._conversations[name].get("quad"))
@@ -213,16 +198,6 @@ def _in_order(name: str, parts: dict[str, pathlib.Path]) -> list[pathlib.Path]:
             return [parts[channel] for channel in channels]
     (lone, *_), wanted = parts.values(), " and ".join(f"{name}.{c}.wav" for c in _CHANNEL_FILES[0])
     raise InputError(f"{lone}: the recording of the other speaker is missing; wanted are {name}.mix.wav, or {wanted}")
-
-
-def _read_recording(paths: list[pathlib.Path]) -> tuple[np.ndarray, int]:
-    """Both channels, float32 [2, samples], and their rate in Hz, from one stereo file or two of one channel."""
-    if len(paths) == 1:
-        return sound_lib.read_wav(paths[0], channels=2)
-    (first, rate), (second, second_rate) = (sound_lib.read_wav(path, channels=1) for path in paths)
-    second = sound_lib.resample(second, second_rate, rate)
-    seconds = max(first.shape[1], second.shape[1]) / rate
-    return np.concatenate([recorded.as_long_as(channel, seconds, rate) for channel in (first, second)]), rate
 
 
 def _check_conversation(name: str | None, conversation: Element) -> None:

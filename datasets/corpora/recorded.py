@@ -1,6 +1,7 @@
 """What corpora of recordings share: their files, their length, their speech, and whose channel is whose."""
 
 import collections
+import dataclasses
 import hashlib
 import json
 import os
@@ -55,6 +56,48 @@ def fingerprint(paths: Sequence[pathlib.Path]) -> str:
         size, changed = (stat.st_size, stat.st_mtime_ns) if stat else (None, None)
         digest.update(f"{path.name}\0{size}\0{changed}\n".encode())
     return digest.hexdigest()
+
+
+def with_sound(
+    annotated: dialogue_lib.Dialogue, paths: Sequence[pathlib.Path], sample_rate: int
+) -> dialogue_lib.Dialogue:
+    """An annotated dialogue with its recording; the longer of both gives the length, and nothing is cut.
+
+    Args:
+        annotated: channel 0 should be the left one.
+        paths: one file of two channels, or the file of channel 0 and that of channel 1.
+        sample_rate: Hz, to which the sound is resampled.
+
+    Returns:
+        With `info["recorded_hz"]`, and `info["channels_exchanged"]` where the recording had channel 0 on the right.
+    """
+    sound, recorded_hz = _read(paths)
+    duration = max(annotated.duration_seconds, sound.shape[1] / recorded_hz)
+    exchanged = is_exchanged(sound, recorded_hz, annotated.speech)
+    sound = audio_lib.resample(sound[::-1] if exchanged else sound, recorded_hz, sample_rate)
+    return dataclasses.replace(
+        annotated,
+        duration_seconds=duration,
+        sample_rate=sample_rate,
+        audio=as_long_as(sound, duration, sample_rate),
+        info=annotated.info | {"recorded_hz": recorded_hz, "channels_exchanged": exchanged},
+    )
+
+
+def with_length(annotated: dialogue_lib.Dialogue, paths: Sequence[pathlib.Path]) -> dialogue_lib.Dialogue:
+    """The same dialogue as long as `with_sound` makes it, without the sound; only headers are read."""
+    seconds = (samples / rate for samples, rate in map(audio_lib.read_header, paths))
+    return dataclasses.replace(annotated, duration_seconds=max(annotated.duration_seconds, *seconds))
+
+
+def _read(paths: Sequence[pathlib.Path]) -> tuple[np.ndarray, int]:
+    """Both channels, float32 [2, samples], and their rate in Hz."""
+    if len(paths) == 1:
+        return audio_lib.read_wav(paths[0], channels=2)
+    (first, rate), (second, second_rate) = (audio_lib.read_wav(path, channels=1) for path in paths)
+    second = audio_lib.resample(second, second_rate, rate)
+    seconds = max(first.shape[1], second.shape[1]) / rate
+    return np.concatenate([as_long_as(channel, seconds, rate) for channel in (first, second)]), rate
 
 
 def as_long_as(audio: np.ndarray, seconds: float, sample_rate: int) -> np.ndarray:

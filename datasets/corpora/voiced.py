@@ -5,7 +5,7 @@ Needs the annotations only; where the recordings are at hand, the corpus itself 
 
 from datasets import corpora
 from datasets import dialogue as dialogue_lib
-from datasets.corpora import maptask, rendering
+from datasets.corpora import maptask, rendering, switchboard
 
 
 class VoicedCorpus(rendering.RenderedCorpus):
@@ -41,3 +41,11 @@ class MapTaskVoiced(VoicedCorpus):
 
     def key(self) -> dict:
         return super().key() | ({} if self.options.fold is None else {"fold": self.options.fold})
+
+
+@corpora.register("switchboard-voiced")
+class SwitchboardVoiced(VoicedCorpus):
+    """The calls of `switchboard`, with a voice for each caller, or for each side of each call without a call table."""
+
+    source = switchboard.Switchboard
+    roles = source.roles
