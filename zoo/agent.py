@@ -13,6 +13,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
+from datasets import features
 from datasets.dialogue import FRAMES_PER_SECOND
 from zoo import hearing
 from zoo.layers import sample_categorical
@@ -216,11 +217,11 @@ class DialogueModel(keras.Model):
         rate = self.config.sample_rate
         speech = hearing.level_db(partner_audio, rate) > self.dialogue.speech_db
         quiet, spurt = hearing.partner_ages(speech, state["quiet"], state["spurt"])
-        mel = hearing.log_mel(partner_audio, state["partner_past"], rate, self.config.mel_bands)
+        mel = features.log_mel(partner_audio, state["partner_past"], rate, self.config.mel_bands)
         return {"quiet": quiet, "spurt": spurt, "mel": mel}
 
     def _frames(self, own_audio, gate, partner_audio, state):
-        own_mel = hearing.log_mel(own_audio, state["own_past"], self.config.sample_rate, self.config.mel_bands)
+        own_mel = features.log_mel(own_audio, state["own_past"], self.config.sample_rate, self.config.mel_bands)
         return {
             **self._hear(partner_audio, state),
             "gate": gate,

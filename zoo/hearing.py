@@ -1,46 +1,28 @@
 """What an agent hears and remembers of a dialogue at 50 Hz, frame by frame and causally.
 
-For each 20 ms frame: the log-mel spectrum of a channel, whether it is speech (its level against one threshold that
-the training corpus sets), and for how long both speakers have been in their present state. A pair of states and
-ages is a *cell* of the hazard table (evaluation protocol, section 5).
+For each 20 ms frame, beside the log-mel spectrum of `datasets.features`: whether it is speech (its level against one
+threshold that the training corpus sets), and for how long both speakers have been in their present state. A pair of
+states and ages is a *cell* of the hazard table (evaluation protocol, section 5).
 """
 
-import librosa
 import numpy as np
 import tensorflow as tf
 
 from datasets import hazard
 from datasets.dialogue import BRIDGE_SECONDS, FRAMES_PER_SECOND
+from datasets.features import LOWEST_POWER
 from zoo.layers import running_max
 
 N_CELLS = 2 * hazard.N_AGES
 LONG_AGO_FRAMES = 100 * FRAMES_PER_SECOND
 _BRIDGE_FRAMES = round(BRIDGE_SECONDS * FRAMES_PER_SECOND)
-_LOWEST_POWER = 1e-8
-
-
-def log_mel(audio: tf.Tensor, past: tf.Tensor, sample_rate: int, bands: int) -> tf.Tensor:
-    """Log-mel power of each frame and the one before it (40 ms Hann window that ends with the frame).
-
-    Args:
-        audio: float32 [batch, frames * hop].
-        past: float32 [batch, hop], the frame before.
-
-    Returns:
-        float32 [batch, frames, bands], natural logarithm.
-    """
-    hop = sample_rate // FRAMES_PER_SECOND
-    fft_length = 2 ** int(np.ceil(np.log2(2 * hop)))
-    spectrum = tf.signal.stft(tf.concat([past, audio], axis=1), 2 * hop, hop, fft_length)
-    filters = librosa.filters.mel(sr=sample_rate, n_fft=fft_length, n_mels=bands, fmin=60.0)
-    return tf.math.log(tf.matmul(tf.square(tf.abs(spectrum)), filters.T.astype(np.float32)) + _LOWEST_POWER)
 
 
 def level_db(audio: tf.Tensor, sample_rate: int) -> tf.Tensor:
     """RMS of each frame of [batch, frames * hop], dB below full scale, [batch, frames]."""
     hop = sample_rate // FRAMES_PER_SECOND
     frames = tf.reshape(audio, [tf.shape(audio)[0], -1, hop])
-    return 10.0 / np.log(10.0) * tf.math.log(tf.reduce_mean(tf.square(frames), axis=-1) + _LOWEST_POWER)
+    return 10.0 / np.log(10.0) * tf.math.log(tf.reduce_mean(tf.square(frames), axis=-1) + LOWEST_POWER)
 
 
 def frames_since(event: tf.Tensor, before: tf.Tensor) -> tf.Tensor:

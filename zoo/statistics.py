@@ -11,7 +11,7 @@ import numpy as np
 import sklearn.cluster
 import tensorflow as tf
 
-from datasets import hazard
+from datasets import features, hazard
 from datasets.dialogue import FRAMES_PER_SECOND
 from zoo import hearing
 from zoo.objective import by_speaker
@@ -36,6 +36,7 @@ def fit(model, batches: Iterable[dict], seed: int, progress=lambda batches: batc
     rate, bands = model.config.sample_rate, model.config.mel_bands
     rows: dict[str, list[np.ndarray]] = {}
     mels: list[np.ndarray] = []
+    sums: dict[str, np.ndarray] = {}
     for batch in progress(batches):
         example = by_speaker(batch)
         found = {
@@ -45,9 +46,11 @@ def fit(model, batches: Iterable[dict], seed: int, progress=lambda batches: batc
         }
         for key, value in found.items():
             rows.setdefault(key, []).append(np.asarray(value))
+        for key, value in model.acoustic.count(example).items():
+            sums[key] = sums.get(key, 0.0) + np.asarray(value, np.float64)
         if len(mels) * len(example["gate"]) < _MEL_CROPS:
             past = tf.zeros_like(example["own_audio"][:, : model.config.hop])
-            mels.append(hearing.log_mel(example["own_audio"], past, rate, bands).numpy())
+            mels.append(features.log_mel(example["own_audio"], past, rate, bands).numpy())
     all_rows = {key: np.concatenate(parts) for key, parts in rows.items()}
     known, gate, level = all_rows["mask"] > 0, all_rows["gate"] > 0, all_rows["level_db"]
     speech_db = speech_threshold_db(level[known], gate[known])
@@ -57,6 +60,7 @@ def fit(model, batches: Iterable[dict], seed: int, progress=lambda batches: batc
     model.dialogue.mel_mean.assign(mel[known[: len(mel)]].mean(axis=0))
     model.dialogue.mel_scale.assign(mel[known[: len(mel)]].std(axis=0) + 1e-3)
     model.acoustic.codebook.assign(codebook(mel[(known & gate)[: len(mel)]], model.config.codes, seed))
+    model.acoustic.set_counted(sums)
     model.sound.room_level.assign(10.0 ** (room_db / 20.0))
     cells, toggled = _histories(gate, all_rows["partner_db"] > speech_db)
     counted = known[:, 1:] & (np.arange(1, known.shape[1]) >= model.config.warmup_seconds * FRAMES_PER_SECOND)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from datasets import hazard, pipeline, prepare
+from datasets import features, hazard, pipeline, prepare
 from tests.zoo import subjects
 from zoo import hearing, statistics
 
@@ -80,7 +80,7 @@ def _mels(batches, config) -> dict[str, np.ndarray]:
     for batch in batches:
         for channel in (0, 1):
             audio = batch["audio"][:, channel]
-            mel = hearing.log_mel(audio, tf.zeros_like(audio[:, : config.hop]), 2000, config.mel_bands).numpy()
+            mel = features.log_mel(audio, tf.zeros_like(audio[:, : config.hop]), 2000, config.mel_bands).numpy()
             known, gate = batch["mask"].numpy() > 0, batch["activity"].numpy()[:, channel] > 0
             found["all"].append(mel[known])
             found["speech"].append(mel[known & gate])
