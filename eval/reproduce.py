@@ -1,6 +1,8 @@
 """Prints the published figures of the protocol beside ours, counted on the Map Task annotations.
 
     python -m eval.reproduce --data_dir=<maptaskv2-1>
+    python -m eval.reproduce --data_dir=<maptaskv2-1> --pairs               the order of the rows on any pair of quads
+    python -m eval.reproduce --data_dir=<maptaskv2-1> --detector=silero     the human row on voiced Map Task, detected
 
 The published figures are those of PROTOCOL sections 2 and 5: word timings of whole channels, without a prompt. A figure
 that is itself the mean or percentile of random draws may also differ by two standard errors of that many draws.
@@ -10,15 +12,18 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from absl import flags
 
 from datasets import dialogue as dialogue_lib
 from datasets import turns
-from datasets.corpora import Options, maptask
+from datasets.corpora import Options, maptask, open_corpus
+from datasets.errors import run_command
 from eval import chunks as chunks_lib
-from eval import coordination, distances, memorisation, protocol, rows, shape
+from eval import coordination, distances, memorisation, pairs, protocol, rendered, rows, shape
 
 ROLES = ("follower", "giver")
 PUBLISHED_FLOOR_DRAWS, PUBLISHED_DRAWS = 200, 100
+DILATED_SECONDS = 0.1
 
 SECTION_2 = {
     "train": dict(
@@ -210,14 +215,45 @@ def checks(dialogues: Sequence[dialogue_lib.Dialogue]) -> Iterator[Check]:
 
 
 def main(data_dir: str | None) -> None:
-    corpus = maptask.MapTask(Options(data_dir=data_dir))
-    dialogues = [corpus.load(name) for name in corpus.names()]
+    """The published figures."""
     print(f"{'':42s} {'published':>10s} {'ours':>10s} {'difference':>9s}")
     outside = []
-    for check in checks(dialogues):
+    for check in checks(_dialogues(data_dir)):
         print(check.line(), flush=True)
         outside += [] if check.holds else [check.name]
     print(f"{len(outside)} outside their tolerance" + (": " + "; ".join(outside) if outside else ""))
+
+
+def main_pairs(data_dir: str | None) -> None:
+    """AUC of human draws against the reference rows, each pair of quads held out."""
+    dialogues, names = _dialogues(data_dir), (*pairs.CLAIMED_ROWS, *pairs.OTHER_ROWS)
+    print(f"{'AUC of human draws, quads':32s} " + "".join(f"{name:>13s}" for name in names))
+    found = []
+    for role in ROLES:
+        for pair, by_row in pairs.auc_of_pairs(dialogues, role):
+            print(f"{role + ' ' + ' and '.join(pair):32s} " + "".join(f"{by_row[n]:13.3f}" for n in names), flush=True)
+            found.append(by_row)
+    print(f"{'worst':32s} " + "".join(f"{min(each[name] for each in found):13.3f}" for name in names))
+    worst = min(each[name] for each in found for name in pairs.CLAIMED_ROWS)
+    verdict = "holds" if worst >= pairs.LEAST_AUC else "does not hold"
+    print(f"worst of {', '.join(pairs.CLAIMED_ROWS)}: {worst:.3f}; at least {pairs.LEAST_AUC} {verdict}")
+
+
+def main_detector(data_dir: str | None, detector: str) -> None:
+    """What a detector does to the human row of voiced Map Task."""
+    corpus = open_corpus("maptask-voiced", data_dir=data_dir)
+    bias = rendered.calibration(corpus, "test", detector)
+    print(f"{detector} on maptask-voiced, test: " + ", ".join(f"{name} {value:.3g}" for name, value in bias.items()))
+    print(f"\n{'TTR of the human row':44s}{'annotations':>12s} {'recomputed':>12s} {'not recomputed':>15s}")
+    for what, dilated in ((detector, 0.0), (f"{detector}, 100 ms longer each side", DILATED_SECONDS)):
+        for row in rendered.human_rows(corpus, "test", detector, dilated_seconds=dilated):
+            figures = f"{row.annotated:12.2f} {row.recomputed:12.2f} {row.not_recomputed:15.2f}"
+            print(f"{f'{row.role}, {what}':44s}{figures}", flush=True)
+
+
+def _dialogues(data_dir: str | None) -> list[dialogue_lib.Dialogue]:
+    corpus = maptask.MapTask(Options(data_dir=data_dir))
+    return [corpus.load(name) for name in corpus.names()]
 
 
 def _clipped_ftos(happened: turns.Events) -> np.ndarray:
@@ -235,10 +271,18 @@ def _rounding(published: float) -> float:
     return 0.5 * 10.0**-decimals
 
 
+def _command(argv: list[str]) -> None:
+    values = flags.FLAGS
+    if values.pairs:
+        main_pairs(values.data_dir)
+    elif values.detector:
+        main_detector(values.data_dir, values.detector)
+    else:
+        main(values.data_dir)
+
+
 if __name__ == "__main__":
-    from absl import flags
-
-    from datasets.errors import run_command
-
     flags.DEFINE_string("data_dir", None, "The Map Task annotations (maptaskv2-1); default $MAPTASK_DIR.")
-    run_command(lambda argv: main(flags.FLAGS.data_dir))
+    flags.DEFINE_boolean("pairs", False, "Hold out every pair of quads in turn (ten minutes).")
+    flags.DEFINE_string("detector", None, "Detect the speech of voiced Map Task: silero or energy.")
+    run_command(_command)
