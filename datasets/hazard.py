@@ -5,9 +5,10 @@ by the own state and its age (`own`), and by those and the partner's state and a
 taken from the frame before, so neither speaker sees the other's present. The log-likelihood ratio of the two tables,
 in bits per second, says how much the partner's timing tells about the own (PROTOCOL section 5 and its appendix).
 
-Activity is bool [..., n_frames] at 50 Hz. Recount the shipped table with
+Activity is bool [..., n_frames] at 50 Hz. Recount the shipped table, or count that of any corpus, with
 
     python -m datasets.hazard --data_dir=<maptaskv2-1>
+    python -m datasets.hazard --corpus=stereo --data_dir=recordings --output=mine.json
 """
 
 import dataclasses
@@ -16,13 +17,17 @@ import json
 import os
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import tqdm
 
 from datasets import files
 from datasets.dialogue import FRAMES_PER_SECOND, Dialogue
 from datasets.errors import InputError
+
+if TYPE_CHECKING:
+    from datasets.corpora import Corpus
 
 AGE_EDGES_SECONDS = (0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0, 1.4, 2.0, 3.0, 5.0, 10.0)
 N_AGES = len(AGE_EDGES_SECONDS) + 1
@@ -187,10 +192,12 @@ def load_tables(path: str | os.PathLike) -> tuple[dict[str, Tables], dict]:
         if tuple(content["age_edges_seconds"]) != AGE_EDGES_SECONDS:
             raise ValueError("counted with other age bins")
         tables = {
-            role: Tables(_from_rows(counted["toggles"]), _from_rows(counted["frames"]))
+            role: _checked(Tables(_from_rows(counted["toggles"]), _from_rows(counted["frames"])))
             for role, counted in content["roles"].items()
         }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; count a table with python -m datasets.hazard") from error
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError(f"{path}: not a hazard table ({error}); count it with python -m datasets.hazard") from error
     return tables, content["provenance"]
 
@@ -240,33 +247,70 @@ def _to_rows(counts: np.ndarray) -> list[str]:
 
 
 def _from_rows(rows: Sequence[str]) -> np.ndarray:
-    return np.array([[int(count) for count in row.split()] for row in rows]).reshape(_SHAPE)
+    return np.array([[int(count) for count in row.split()] for row in rows], np.int64).reshape(_SHAPE)
 
 
-def _recount_maptask(data_dir: str | None, output: str) -> None:
-    from datasets.corpora import Options, maptask
+def _checked(tables: Tables) -> Tables:
+    if (tables.toggles < 0).any() or (tables.toggles > tables.frames).any() or not tables.toggles.any():
+        raise ValueError("its counts cannot be: toggles are some of the frames")
+    return tables
 
-    corpus = maptask.MapTask(Options(data_dir=data_dir))
-    names = sorted(corpus.names("train") + corpus.names("validation"))
-    dialogues = [corpus.load(name) for name in names]
-    provenance = {
+
+def count_corpus(corpus: "Corpus", output: str | os.PathLike) -> list[str]:
+    """Counts all dialogues of a corpus but those of its test, and writes the tables.
+
+    Returns:
+        Of each dialogue that could not be read, why.
+
+    Raises:
+        InputError: no dialogue can be read.
+    """
+    dialogues, problems = [], []
+    for name in tqdm.tqdm(sorted(corpus.names("train") + corpus.names("validation")), unit="dialogue"):
+        try:
+            dialogues.append(corpus.load(name, audio=False))
+        except InputError as error:
+            problems.append(str(error))
+    if not dialogues:
+        first = f"; the first says: {problems[0]}" if problems else ""
+        raise InputError(f"corpus {corpus.name}: none of its dialogues can be counted{first}")
+    save_tables(output, fit_dialogues(dialogues), _provenance(corpus, dialogues))
+    return problems
+
+
+def _provenance(corpus: "Corpus", dialogues: Sequence[Dialogue]) -> dict:
+    quads = {dialogue.info.get("quad") for dialogue in dialogues} - {None}
+    counted = {"dialogues": len(dialogues), "minutes": round(sum(d.duration_seconds for d in dialogues) / 60, 1)}
+    if corpus.name != "maptask":
+        return counted | {"corpus": corpus.key(), "command": f"python -m datasets.hazard --corpus={corpus.name}"}
+    return counted | {
         "corpus": "HCRC Map Task Corpus, NXT annotations v2.1, word timings (Anderson et al. 1991)",
-        "dialogues": len(dialogues),
-        "quads": sorted({dialogue.info["quad"] for dialogue in dialogues}),
-        "minutes": round(sum(dialogue.duration_seconds for dialogue in dialogues) / 60, 1),
+        "quads": sorted(quads),
         "annotations_sha256": corpus.key()["annotations_sha256"],
         "command": "python -m datasets.hazard",
     }
-    save_tables(output, fit_dialogues(dialogues), provenance)
-    print(f"{output}: counted on {len(dialogues)} dialogues, {provenance['minutes']} minutes")
 
 
 def _define_command():
     from absl import flags
 
-    flags.DEFINE_string("data_dir", None, "The Map Task annotations (maptaskv2-1); default $MAPTASK_DIR.")
-    flags.DEFINE_string("output", str(SHIPPED_TABLES), "Where the table is written.")
-    return lambda argv: _recount_maptask(flags.FLAGS.data_dir, flags.FLAGS.output)
+    from datasets.flags import corpus_from_flags, define_corpus_flags
+
+    define_corpus_flags(default="maptask")
+    flags.DEFINE_string("output", None, "Where the table is written; for maptask the default is the shipped one.")
+
+    def main(argv):
+        corpus, output = corpus_from_flags(), flags.FLAGS.output
+        is_shipped = corpus.name == "maptask" and corpus.options.fold is None
+        if output is None and not is_shipped:
+            raise InputError(f"--output is missing: where the table of {corpus.name} goes, such as {corpus.name}.json")
+        output = output or str(SHIPPED_TABLES)
+        for problem in count_corpus(corpus, output):
+            print(f"left out: {problem}")
+        counted = load_tables(output)[1]
+        print(f"{output}: counted on {counted['dialogues']} dialogues, {counted['minutes']} minutes")
+
+    return main
 
 
 if __name__ == "__main__":

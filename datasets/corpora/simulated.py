@@ -1,11 +1,14 @@
-"""Dialogues made from nothing: timing sampled from the hazards of Map Task, words from a grammar, synthetic voices.
+"""Dialogues made from nothing: timing sampled from counted hazards, words from a grammar, synthetic voices.
 
+The hazards are those of Map Task, or any that `python -m datasets.hazard` has counted (--tables): then the dialogues
+have the roles of that corpus, and its timing. The words are always of somebody who shows the way, and of a follower.
 Each dialogue is a function of its index and the seed alone, so a longer corpus begins with the shorter one.
 """
 
 import hashlib
 import itertools
 import math
+import pathlib
 
 import numpy as np
 
@@ -17,7 +20,7 @@ from datasets.errors import InputError
 DEFAULT_HOURS = 2.0
 DIALOGUE_SECONDS = 180.0
 SCRIPT_VERSION = 1  # Raise it with every change of who says what when.
-ROLES = ("giver", "follower")
+_TALKERS = ("giver", "follower")  # Of the grammar.
 # Of every twenty dialogues two are for validation and five for test, so that two hours hold ten test dialogues.
 _TEST, _VALIDATION, _CYCLE = (1, 5, 9, 13, 17), (2, 12), 20
 _SPEAKERS = {"train": 24, "validation": 6, "test": 12}
@@ -31,8 +34,16 @@ class Simulated(rendering.RenderedCorpus):
     The speakers of a split are in no other. `info["speaker_info"]` holds their genders.
     """
 
+    takes = frozenset({"tables"})
+
     def __init__(self, options: corpora.Options):
         super().__init__(options)
+        self._tables_path = pathlib.Path(options.tables or hazard.SHIPPED_TABLES)
+        self._tables = hazard.load_tables(self._tables_path)[0]
+        pairs = [pair for pair in dialogue_lib.ROLE_PAIRS if set(pair) == set(self._tables)]
+        if not pairs:
+            raise InputError(f"--tables={options.tables}: is of {', '.join(self._tables)}, which is no pair of roles")
+        self.roles = pairs[0]
         self._hours = DEFAULT_HOURS if options.hours is None else options.hours
         if not 0 < self._hours <= _MOST_DIALOGUES * DIALOGUE_SECONDS / 3600:
             raise InputError(f"--hours={self._hours}: a number of hours above 0 is wanted, such as {DEFAULT_HOURS:g}")
@@ -48,9 +59,7 @@ class Simulated(rendering.RenderedCorpus):
             raise InputError(f"{name}: not among sim0000 to {last}, which is what --hours={self._hours:g} makes")
         split = self._splits[name]
         rng = voices.generator("simulated", name, self.options.seed)
-        gates = hazard.sample_dialogue(
-            hazard.maptask_tables(), dialogue_lib.seconds_to_frames(DIALOGUE_SECONDS), rng, ROLES
-        )
+        gates = hazard.sample_dialogue(self._tables, dialogue_lib.seconds_to_frames(DIALOGUE_SECONDS), rng, self.roles)
         speech = tuple(dialogue_lib.bridge(dialogue_lib.intervals_from_activity(gate)) for gate in gates)
         speakers = rng.choice(_SPEAKERS[split], 2, replace=False).tolist()
         return dialogue_lib.Dialogue(
@@ -59,13 +68,13 @@ class Simulated(rendering.RenderedCorpus):
             duration_seconds=DIALOGUE_SECONDS,
             speech=speech,
             words=_words(speech, grammar.Talk(rng)),
-            roles=ROLES,
+            roles=self.roles,
             speakers=tuple(f"sim-{split}-{number:02d}" for number in speakers),
             info={"speaker_info": [{"gender": "fm"[number % 2]} for number in speakers]},
         )
 
     def script_key(self) -> dict:
-        tables = hazard.SHIPPED_TABLES.read_bytes()
+        tables = self._tables_path.read_bytes()
         return {"script_version": SCRIPT_VERSION, "tables_sha256": hashlib.sha256(tables).hexdigest()}
 
     def key(self) -> dict:
@@ -82,7 +91,7 @@ def split_of(index: int) -> str:
 def _words(speech: tuple[np.ndarray, np.ndarray], talk: grammar.Talk) -> tuple[tuple[dialogue_lib.Word, ...], ...]:
     """Words of both channels; breaths take turns by their starts, so that each can refer to what was said before."""
     breaths = sorted((start, end, channel) for channel in (0, 1) for start, end in speech[channel].tolist())
-    spoken = [(channel, talk.breath(ROLES[channel], start, end)) for start, end, channel in breaths]
+    spoken = [(channel, talk.breath(_TALKERS[channel], start, end)) for start, end, channel in breaths]
     return tuple(
         tuple(itertools.chain.from_iterable(words for its_channel, words in spoken if its_channel == channel))
         for channel in (0, 1)

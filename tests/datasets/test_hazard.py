@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from datasets import hazard
+from datasets import corpora, hazard
 from datasets.errors import InputError
 
 frames = hnp.arrays(bool, st.integers(2, 300))
@@ -216,6 +216,40 @@ def test_a_table_with_a_row_missing_is_refused(tables, tmp_path):
         hazard.load_tables(path)
 
 
+@pytest.mark.parametrize("change", [lambda rows: "-1" + rows[0][1:], lambda rows: "9" * 30 + rows[0][1:]])
+def test_counts_that_cannot_be_are_refused(tables, tmp_path, change):
+    path = tmp_path / "t.json"
+    hazard.save_tables(path, {"a": tables}, {})
+    content = json.loads(path.read_text())
+    rows = content["roles"]["a"]["toggles"]
+    rows[0] = change(rows)
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="t.json: not a hazard table"):
+        hazard.load_tables(path)
+    with pytest.raises(InputError, match="none.json: no such file"):
+        hazard.load_tables(tmp_path / "none.json")
+
+
+def test_any_corpus_is_counted_without_its_test(bursts, tmp_path):
+    corpus = bursts(n=3)
+    whole, load = [], corpus.load
+
+    def broken(name, audio=True):
+        if name == "train1":
+            raise InputError("train1: broken")
+        whole.append(name)
+        return load(name, audio)
+
+    corpus.load = broken
+    assert hazard.count_corpus(corpus, tmp_path / "t.json") == ["train1: broken"]
+    assert sorted(whole) == ["train0", "train2", "validation0", "validation1", "validation2"]
+    tables, provenance = hazard.load_tables(tmp_path / "t.json")
+    expected = hazard.fit_dialogues(map(load, whole))
+    for role in ("giver", "follower"):
+        np.testing.assert_array_equal(tables[role].frames, expected[role].frames)
+    assert provenance["dialogues"] == 5 and provenance["corpus"]["corpus"] == "bursts"
+
+
 def test_the_shipped_table_is_the_recount(maptask_dir, tmp_path):
-    hazard._recount_maptask(maptask_dir, tmp_path / "maptask.json")
+    hazard.count_corpus(corpora.open_corpus("maptask", data_dir=maptask_dir), tmp_path / "maptask.json")
     assert (tmp_path / "maptask.json").read_bytes() == hazard.SHIPPED_TABLES.read_bytes()

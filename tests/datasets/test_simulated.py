@@ -113,3 +113,26 @@ def test_talk_goes_along_the_route():
     talk = grammar.Talk(np.random.default_rng(1))
     text = " ".join(word.text for i in range(60) for word in talk.breath("giver", i, i + 3.0))
     assert sum(landmark in text for landmark in grammar.LANDMARKS) > 15
+
+
+def test_timing_of_another_table(tmp_path):
+    talkers = [np.tile(np.repeat([True, False], length), 5000 // (2 * length)) for length in (10, 25)]
+    tables = {"A": hazard.fit_tables([talkers]), "B": hazard.fit_tables([talkers[::-1]])}
+    hazard.save_tables(tmp_path / "t.json", tables, {"corpus": "clockwork"})
+    ours = corpora.open_corpus("simulated", hours=0.1, tables=tmp_path / "t.json")
+    script = ours.script("sim0000")
+    assert ours.roles == script.roles == ("A", "B")
+    own = np.diff(script.speech[1])
+    assert 0.4 < np.median(own) < 0.6
+    np.testing.assert_array_equal(corpus().script("sim0000").speech[0], corpus(tables=None).script("sim0000").speech[0])
+    assert ours.key() != corpora.open_corpus("simulated", hours=0.1).key()
+    with pytest.raises(InputError, match="--tables=.*: corpus maptask has no use for it; those that have: simulated"):
+        corpora.open_corpus("maptask", tables=tmp_path / "t.json")
+
+
+def test_a_table_of_no_pair_is_refused(tmp_path):
+    table = hazard.maptask_tables()["giver"]
+    for roles in (("giver",), ("giver", "B"), ("giver", "follower", "A")):
+        hazard.save_tables(tmp_path / "t.json", dict.fromkeys(roles, table), {})
+        with pytest.raises(InputError, match="is of .*, which is no pair of roles"):
+            corpus(tables=tmp_path / "t.json")
