@@ -2,6 +2,8 @@
 
     python -m eval.compare                                   every run under runs/, on the simulated corpus
     python -m eval.compare --runs=runs/mine --corpus=maptask-voiced --data_dir=maptaskv2-1
+    python -m eval.compare --wavs=prompts --corpus=...       answers of an agent made elsewhere: python -m eval.prompts
+    python -m eval.compare --scores=a/scores.json,b/scores.json                one table of comparisons that were made
 
 Each model takes one role of a held-out dialogue: 30 s of both real channels as a prompt, then 60 s against the real
 partner, which are scored. Prints one table a role and writes scores.json, scores.csv, the audio and report.html.
@@ -18,12 +20,13 @@ from typing import Any
 
 from absl import flags
 
-from datasets import files
+from datasets import activity, files
 from datasets import flags as corpus_flags
 from datasets.errors import InputError, run_command
 from eval import agents, comparison, protocol, report, table
 from eval.chunks import CHUNK_SECONDS, PROMPT_SECONDS
 from eval.comparison import Settings, Table, Words
+from eval.recordings import Recordings
 
 DEFAULT_SAMPLE_RATE = 8000
 LEAD = (
@@ -58,7 +61,10 @@ def compare(corpus, models: Sequence[agents.Agent], settings: Settings) -> dict[
         The content of scores.json.
     """
     files.writable_folder(settings.out)
-    tables = comparison.compare_sound(corpus, models, settings) if _has_sound(corpus, settings, models) else {}
+    if settings.detector == activity.ANNOTATIONS and not all(isinstance(model, Recordings) for model in models):
+        raise InputError("--detector=annotations: detects nothing in the sound of a model; take silero or energy")
+    is_played = settings.detector == activity.ANNOTATIONS or _has_sound(corpus, settings, models)
+    tables = comparison.compare_sound(corpus, models, settings) if is_played else {}
     words = comparison.compare_words(corpus, settings)
     for role, part in tables.items():
         _say(f"{role}, {_under(part)}", part)
@@ -88,7 +94,7 @@ def _has_sound(corpus, settings: Settings, models: Sequence[agents.Agent]) -> bo
             raise InputError(f"--corpus={corpus.name}: it has no sound to play to a model; take maptask-voiced")
         return False
     for model in models:
-        if model.sample_rate != dialogue.sample_rate:
+        if not isinstance(model, Recordings) and model.sample_rate != dialogue.sample_rate:
             raise InputError(
                 f"--corpus={corpus.name}: its sound has {dialogue.sample_rate} Hz and {model.name} speaks at"
                 f" {model.sample_rate} Hz; open the corpus at the model's rate, or train at the corpus's"
@@ -116,7 +122,8 @@ def _under(part: Table) -> str:
     answered = f", models on {models[0]} of them" if models else ""
     return (
         f"{n_dialogues} dialogues, {len(part.reference.chunks)} x {CHUNK_SECONDS:g} s{prompt}{answered}; speech by"
-        f" {part.reference.detector}; draws of {part.reference.draw_chunks}, 95 % intervals by dialogue"
+        f" {part.reference.detector}; draws of {part.reference.draw_chunks}, 95 % intervals by dialogue; rows whose TTR"
+        f" differ by less than {part.shown_ttr:.2f} are ties"
     )
 
 
@@ -146,6 +153,7 @@ def _table_scores(part: Table) -> dict[str, Any]:
     return {
         "reference": part.reference.describe(),
         "chunks": [[span.dialogue, span.start_seconds, span.seconds] for span in part.spans],
+        "smallest_ttr_difference": part.shown_ttr,
         "rows": [
             {"name": row.name, "kind": row.kind, "scores": row.scores, "per_dialogue": list(row.per_dialogue)}
             for row in part.rows
@@ -218,6 +226,7 @@ def _software() -> dict[str, str]:
 def _define_flags() -> None:
     corpus_flags.define_corpus_flags()
     flags.DEFINE_list("runs", None, "Run folders or SavedModels; default: every run under runs/ that has a model.")
+    flags.DEFINE_list("wavs", None, "Folders of answers made elsewhere; without --runs, no run is compared.")
     flags.DEFINE_string("split", "test", "Whose dialogues are answered: test or validation.")
     flags.DEFINE_string("out", None, "Folder to write into; default reports/<corpus>-<split>.")
     flags.DEFINE_integer("seed", 0, "Of the models, the reference rows and the draws.")
@@ -234,9 +243,10 @@ def _roles(names: Sequence[str] | None, choices: Sequence[str]) -> tuple[str, ..
     return tuple(dict.fromkeys(names))
 
 
-def _models(paths: Sequence[str] | None) -> list[agents.Agent]:
-    if paths:
-        return agents.open_agents(paths)
+def _models(paths: Sequence[str] | None, folders: Sequence[str] | None) -> list[agents.Agent | Recordings]:
+    recorded = [Recordings(folder) for folder in folders or []]
+    if paths or recorded:
+        return [*agents.open_agents(paths or []), *recorded]
     ready, unready = agents.find_runs()
     for path in unready:
         print(f"{path}: no saved_model yet, left out", file=sys.stderr)
@@ -248,8 +258,8 @@ def _models(paths: Sequence[str] | None) -> list[agents.Agent]:
 def main(argv: list[str]) -> None:
     del argv
     values = flags.FLAGS
-    models = _models(values.runs)
-    rate = models[0].sample_rate if models else DEFAULT_SAMPLE_RATE
+    models = _models(values.runs, values.wavs)
+    rate = next((model.sample_rate for model in models if not isinstance(model, Recordings)), DEFAULT_SAMPLE_RATE)
     corpus = corpus_flags.corpus_from_flags(rate)
     out = pathlib.Path(values.out or pathlib.Path("reports") / f"{corpus.name}-{values.split}")
     settings = Settings(

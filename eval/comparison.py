@@ -8,12 +8,14 @@ import numpy as np
 import tqdm
 
 from datasets import activity as activity_lib
+from datasets import audio as audio_lib
 from datasets import turns
 from datasets.corpora import Corpus
 from datasets.dialogue import Dialogue
-from eval import coordination, detection, gallery, open_loop, protocol, rows, shape
+from eval import coordination, detection, gallery, open_loop, planning, protocol, recordings, rows, shape
 from eval.agents import Agent
 from eval.chunks import PROMPT_SECONDS, Chunk, Span, whole_dialogues
+from eval.recordings import Recordings
 from eval.table import Row
 
 REFERENCE_ROWS = {
@@ -39,6 +41,7 @@ class Settings:
         roles: which roles the agents take, each for itself.
         draws: of ten minutes each, over which scores are averaged.
         floor_draws: of humans, from which the floors are taken.
+        plan_sets: of a speaker, from which the smallest difference that says anything is taken.
     """
 
     out: pathlib.Path
@@ -49,15 +52,24 @@ class Settings:
     roles: tuple[str, ...] = ("follower", "giver")
     draws: int = protocol.DRAWS
     floor_draws: int = protocol.FLOOR_DRAWS
+    plan_sets: int = planning.SETS
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Table:
-    """One role's rows, and the humans that they are measured by."""
+    """One role's rows, and the humans that they are measured by.
+
+    Attributes:
+        rows: of the table.
+        reference: the humans.
+        spans: what was answered.
+        shown_ttr: the smallest difference of TTR that so many chunks can show; rows that differ by less are ties.
+    """
 
     rows: list[Row]
     reference: protocol.Reference
     spans: list[Span]
+    shown_ttr: float
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -68,7 +80,7 @@ class Words:
     tables: dict[str, Table]
 
 
-def compare_sound(corpus: Corpus, agents: Sequence[Agent], settings: Settings) -> dict[str, Table]:
+def compare_sound(corpus: Corpus, agents: Sequence[Agent | Recordings], settings: Settings) -> dict[str, Table]:
     """The open loop: every agent and every reference row, from detected activity, for each role."""
     train, held_out = detection.detected(corpus, settings.split, settings.detector)
     return {role: _open_loop(corpus, agents, settings, role, train, held_out) for role in settings.roles}
@@ -84,17 +96,35 @@ def compare_words(corpus: Corpus, settings: Settings) -> Words | None:
     tables = {}
     for role in settings.roles:
         humans = _Humans(train, held_out, role, "annotations", 0.0, settings)
-        tables[role] = Table(humans.rows(settings), humans.reference, humans.reference.spans)
+        tables[role] = _ranked(humans.rows(settings), humans.reference, humans.reference.spans, settings)
     return Words(turns.statistics([turns.dialogue_events(dialogue) for dialogue in held_out]), tables)
 
 
-def _open_loop(corpus: Corpus, agents: Sequence[Agent], settings: Settings, role: str, train, held_out) -> Table:
+def _open_loop(
+    corpus: Corpus, agents: Sequence[Agent | Recordings], settings: Settings, role: str, train, held_out
+) -> Table:
     humans = _Humans(train, held_out, role, settings.detector, PROMPT_SECONDS, settings)
     answered = [span for span in humans.reference.spans if span.index < settings.chunks_per_dialogue]
     shown = humans.liveliest(answered)
-    table = [_agent_row(agent, corpus, settings, humans.reference, answered, shown) for agent in agents]
-    table += humans.rows(settings, corpus.load(shown.dialogue), shown)
-    return Table(table, humans.reference, answered)
+    table = [
+        _recorded_row(agent, corpus, settings, humans.reference, answered, shown)
+        if isinstance(agent, Recordings)
+        else _agent_row(agent, corpus, settings, humans.reference, answered, shown)
+        for agent in agents
+        if not isinstance(agent, Recordings) or role in agent.roles(corpus.roles)
+    ]
+    dialogue = corpus.load(shown.dialogue)
+    table += humans.rows(settings, None if dialogue.audio is None else dialogue, shown)
+    return _ranked(table, humans.reference, answered, settings)
+
+
+def _ranked(table: list[Row], reference: protocol.Reference, spans: list[Span], settings: Settings) -> Table:
+    """The table, with a rank for each row: 1 and one more for each that is better by what so much dialogue shows."""
+    rng = np.random.default_rng(settings.seed)
+    shown_ttr = planning.smallest_difference(reference, reference.chunks, len(spans), rng, sets=settings.plan_sets)
+    for row in table:
+        row.scores["rank"] = 1 + sum(other.scores["ttr"] - row.scores["ttr"] >= shown_ttr for other in table)
+    return Table(table, reference, spans, shown_ttr)
 
 
 class _Humans:
@@ -164,6 +194,32 @@ def _agent_row(agent: Agent, corpus: Corpus, settings: Settings, reference: prot
     return _as_row(agent.name, "model", scores, chunks, excerpt)
 
 
+def _recorded_row(
+    agent: Recordings, corpus: Corpus, settings: Settings, reference: protocol.Reference, spans, shown
+) -> Row:
+    agent.check_manifest(recordings.expected_manifest(corpus.name, settings.split, PROMPT_SECONDS))
+    place = {(chunk.dialogue, chunk.index): chunk for chunk in reference.chunks}
+    partners = [place[span.dialogue, span.index].partner_ipus for span in spans]
+    said, swapped = (agent.said(reference.role, spans, partners, settings.detector, swap) for swap in (False, True))
+    chunks = _beside_partner(reference, spans, [each.speech for each in said])
+    scores = protocol.score(reference, chunks, np.random.default_rng(settings.seed), draws=settings.draws)
+    if swapped is not None:
+        others = _beside_partner(reference, spans, [each.speech for each in swapped])
+        scores |= protocol.partner_swap(reference, chunks, others)
+    i = spans.index(shown)
+    excerpt = _recorded_excerpt(said[i], chunks[i], corpus.load(shown.dialogue), reference.role)
+    return _as_row(agent.name, "model", scores, chunks, excerpt)
+
+
+def _recorded_excerpt(said: recordings.Said, chunk: Chunk, dialogue: Dialogue, role: str) -> gallery.Excerpt | None:
+    if said.sound is None or dialogue.audio is None:
+        return None
+    start, samples = (round(seconds * dialogue.sample_rate) for seconds in (chunk.start_seconds, chunk.seconds))
+    partner = dialogue.audio[1 - dialogue.channel_of(role)][start : start + samples]
+    partner = audio_lib.resample(partner, dialogue.sample_rate, said.sample_rate)[: len(said.sound)]
+    return gallery.Excerpt(said.sound, partner, chunk.own_ipus, chunk.partner_ipus, said.sample_rate)
+
+
 def _answers(agent: Agent, corpus: Corpus, settings: Settings, role: str, spans, swap: bool):
     folder = settings.out / "audio" / agent.name / (f"{role}-swapped" if swap else role)
     what = f"{agent.name} as {role}{', partner swapped' if swap else ''}"
@@ -175,10 +231,16 @@ def _answers(agent: Agent, corpus: Corpus, settings: Settings, role: str, spans,
 
 def _chunks(reference: protocol.Reference, spans, answers, agent: Agent, settings: Settings) -> list[Chunk]:
     """What was said, by the same detector, beside what the humans' partner said at the same places."""
-    chunks = []
-    for span, answer in zip(spans, answers, strict=True):
-        spoken = activity_lib.detect(answer.audio()[0], agent.sample_rate, settings.detector)
-        chunks.append(Chunk(span.dialogue, span.index, span.start_seconds, span.seconds, spoken, np.zeros((0, 2))))
+    spoken = [activity_lib.detect(answer.audio()[0], agent.sample_rate, settings.detector) for answer in answers]
+    return _beside_partner(reference, spans, spoken)
+
+
+def _beside_partner(reference: protocol.Reference, spans, spoken: Sequence[np.ndarray]) -> list[Chunk]:
+    nothing = np.zeros((0, 2))
+    chunks = [
+        Chunk(span.dialogue, span.index, span.start_seconds, span.seconds, own, nothing)
+        for span, own in zip(spans, spoken, strict=True)
+    ]
     return protocol.against_original(reference, chunks)
 
 

@@ -28,7 +28,7 @@ def auc(higher: np.ndarray, lower: np.ndarray) -> float:
 
 def auc_of_pairs(
     dialogues: Sequence[Dialogue], role: str, *, seed: int = 0, draws: int = 200, floor_draws: int = 500
-) -> Iterator[tuple[tuple[str, str], dict[str, float]]]:
+) -> Iterator[tuple[tuple[int, int], dict[str, float]]]:
     """Each pair of quads, and the AUC of human draws against those of each row.
 
     Args:

@@ -231,7 +231,9 @@ def main_pairs(data_dir: str | None) -> None:
     found = []
     for role in ROLES:
         for pair, by_row in pairs.auc_of_pairs(dialogues, role):
-            print(f"{role + ' ' + ' and '.join(pair):32s} " + "".join(f"{by_row[n]:13.3f}" for n in names), flush=True)
+            print(
+                f"{f'{role} {pair[0]} and {pair[1]}':32s} " + "".join(f"{by_row[n]:13.3f}" for n in names), flush=True
+            )
             found.append(by_row)
     print(f"{'worst':32s} " + "".join(f"{min(each[name] for each in found):13.3f}" for name in names))
     worst = min(each[name] for each in found for name in pairs.CLAIMED_ROWS)

@@ -80,6 +80,7 @@ COLUMNS = (
     Column("c", "C", "Coordination: LLR as a share of the human one, 0 to 1."),
     Column("m", "M", "Shape: 1 if no distribution lies farther from the human one than humans do."),
     Column("ttr", "TTR", "Turn-timing realism, C x M, with its 95 % interval over draws of ten minutes."),
+    Column("rank", "rank", "1, and one more for each row that is better by what so much dialogue can show; ties.", 0),
     Column("dllr", "dLLR", "LLR with the true partner minus with a shifted one; 0 for the deaf.", 3, 1, True),
     Column("selectivity", "selectivity", "How much more it starts where the human did than elsewhere.", 2, 1, True),
     Column("gate_obedience", "gate", "Share of 20 ms frames in which the sound agrees with the decision to speak."),

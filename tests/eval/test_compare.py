@@ -17,7 +17,7 @@ from eval.chunks import Span
 from eval.comparison import Settings
 
 ROOT = pathlib.Path(__file__).parents[2]
-FAST = {"draws": 10, "floor_draws": 30, "roles": ("follower",)}
+FAST = {"draws": 10, "floor_draws": 30, "plan_sets": 10, "roles": ("follower",)}
 ROWS = ["human", "hazard sampler", "own channel shifted", "time-out 700 ms"]
 
 
