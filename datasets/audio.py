@@ -114,6 +114,6 @@ def to_int16(audio: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(np.asarray(audio) * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
 
 
-def from_int16(samples: np.ndarray) -> np.ndarray:
-    """int16 to float32 in [-1, 1)."""
-    return samples.astype(np.float32) / np.float32(FULL_SCALE)
+def from_int16(samples: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """int16 to float32 in [-1, 1), into `out` where that is given."""
+    return np.multiply(samples, np.float32(1 / FULL_SCALE), out=out, dtype=np.float32)

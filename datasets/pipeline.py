@@ -16,7 +16,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from datasets.audio import from_int16
+from datasets.audio import FULL_SCALE, from_int16
 from datasets.dialogue import FRAMES_PER_SECOND, role_index
 from datasets.errors import InputError
 from datasets.prepare import PreparedSplit
@@ -27,6 +27,7 @@ READINGS = ("ranged", "graph")
 DIALOGUE, START, FRAMES, RESET, FLIP, GAIN = range(6)
 _NOTHING = -1  # In place of a dialogue, in the rows that fill up the last batch.
 _GAIN_STEPS_PER_DB = 100
+_OF_CHANNELS = {"audio", "activity", "voice", "role"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +91,7 @@ def crops(
         raise InputError(f"reading {reading!r}: must be one of {', '.join(READINGS)}")
     crop_frames = _frames(crop_seconds)
     batches = plan(prepared, crop_frames, batch_size, seed, epoch, shuffle, stateful, augmentation)[skip_batches:]
-    reader = _Reader(prepared, crop_frames, reading)
+    reader = _Reader(prepared, crop_frames, reading, augmentation)
     dataset = tf.data.Dataset.from_tensor_slices(batches)
     dataset = dataset.map(reader, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     options = tf.data.Options()
@@ -196,10 +197,10 @@ def _prefetched(dataset: tf.data.Dataset) -> tf.data.Dataset:
 class _Reader:
     """Reads the rows of a plan; called in the graph."""
 
-    def __init__(self, prepared: PreparedSplit, crop_frames: int, reading: str):
+    def __init__(self, prepared: PreparedSplit, crop_frames: int, reading: str, augmentation: Augmentation):
         self._files = [os.fspath(path) for path, _ in prepared.records]
         self._records = [record for _, record in prepared.records]
-        self._hop, self._crop_frames = prepared.hop, crop_frames
+        self._hop, self._crop_frames, self._augmentation = prepared.hop, crop_frames, augmentation
         self._read = self._read_graph if reading == "graph" else self._read_ranged
         # One row more, which `_NOTHING` points at.
         self._voices = np.array([[voice_of(s) for s in r.speakers] for r in self._records] + [[0, 0]], np.int32)
@@ -210,24 +211,27 @@ class _Reader:
         batch, frames = rows.shape[0], self._crop_frames
         audio, activity = self._read(rows)
         place = rows[:, DIALOGUE] % len(self._names)
-        flip = tf.cast(rows[:, FLIP], tf.bool)
-
-        def flipped(channels):
-            return tf.where(tf.reshape(flip, [batch] + [1] * (len(channels.shape) - 1)), channels[:, ::-1], channels)
-
         found = {
-            "activity": flipped(tf.ensure_shape(activity, [batch, 2, frames])),
+            "activity": tf.ensure_shape(activity, [batch, 2, frames]),
             "mask": tf.sequence_mask(rows[:, FRAMES], frames, dtype=tf.float32),
             "reset": tf.cast(rows[:, RESET], tf.bool),
-            "voice": flipped(tf.gather(self._voices, place)),
-            "role": flipped(tf.gather(self._roles, place)),
+            "voice": tf.gather(self._voices, place),
+            "role": tf.gather(self._roles, place),
             "name": tf.gather(self._names, place),
             "start_frame": tf.cast(rows[:, START], tf.int32),
         }
         if self._hop:
+            found["audio"] = tf.ensure_shape(audio, [batch, 2, frames * self._hop])
+        return self._augmented(found, rows)
+
+    def _augmented(self, found: dict[str, tf.Tensor], rows: tf.Tensor) -> dict[str, tf.Tensor]:
+        if self._augmentation.gain_db and self._hop:
             gain = 10.0 ** (tf.cast(rows[:, GAIN, None, None], tf.float32) / (20 * _GAIN_STEPS_PER_DB))
-            audio = tf.ensure_shape(audio, [batch, 2, frames * self._hop])
-            found["audio"] = flipped(tf.clip_by_value(audio * gain, -1.0, 1.0))
+            found["audio"] = tf.clip_by_value(found["audio"] * gain, -1.0, 1.0)
+        if self._augmentation.flip_roles:
+            for key in _OF_CHANNELS & found.keys():
+                flip = tf.reshape(rows[:, FLIP] > 0, [-1] + [1] * (len(found[key].shape) - 1))
+                found[key] = tf.where(flip, found[key][:, ::-1], found[key])
         return found
 
     def _read_ranged(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -244,7 +248,7 @@ class _Reader:
                 for channel in (0, 1):
                     first = channel * record.n_samples + start * hop
                     raw = _bytes(file, record.audio_offset + 2 * first, 2 * frames * hop)
-                    audio[i, channel, : frames * hop] = from_int16(np.frombuffer(raw, "<i2"))
+                    from_int16(np.frombuffer(raw, "<i2"), out=audio[i, channel, : frames * hop])
                     first = channel * record.n_frames + start
                     raw = _bytes(file, record.activity_offset + first, frames)
                     activity[i, channel, :frames] = np.frombuffer(raw, np.uint8)
@@ -267,7 +271,7 @@ class _Reader:
                 audio.append(tf.pad(sound, [[0, (crop_frames - frames) * hop]]))
                 raw = tf.strings.substr(shard, activity_offset + channel * n_frames + start, frames)
                 activity.append(tf.pad(tf.io.decode_raw(raw, tf.uint8), [[0, crop_frames - frames]]))
-            return tf.cast(audio, tf.float32) / 32768.0, tf.cast(activity, tf.float32)
+            return tf.cast(audio, tf.float32) / FULL_SCALE, tf.cast(activity, tf.float32)
 
         return tf.map_fn(read, rows, fn_output_signature=(tf.float32, tf.float32))
 

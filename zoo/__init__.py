@@ -1,8 +1,3 @@
-import os
-
 import babblezoo
 
 babblezoo.use_our_datasets()
-
-# TensorFlow tells of libraries for GPUs at every import; what devices there are, `zoo.devices` says in one line.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -1,0 +1,136 @@
+"""Times the models of the zoo on this machine.
+
+    python -m zoo.benchmark --train                             one training step of every model, preset tiny
+    python -m zoo.benchmark --train --models=wavenet --presets=tiny,small --json=train.json
+
+A training step is timed on random sound: seconds of two-channel audio that it eats a second, the median of rounds in
+which the models take turns. It is one whole step of `zoo.train`, both speakers of every crop, gradients and optimiser.
+"""
+
+import pathlib
+import tempfile
+import time
+from typing import Any
+
+import numpy as np
+import tqdm
+from absl import flags
+
+from datasets import files
+from datasets.dialogue import FRAMES_PER_SECOND
+from datasets.errors import InputError, run_command
+
+FLAGS = flags.FLAGS
+
+
+def random_batch(config, seed: int = 0) -> dict[str, Any]:
+    """A batch as `datasets.pipeline.crops` gives them: noise, with the two speakers taking turns."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(seed)
+    batch, frames = config.batch_size, round(config.crop_seconds * FRAMES_PER_SECOND)
+    speaks = np.cumsum(rng.random((batch, frames)) < 0.02, axis=1) % 2
+    activity = np.stack([speaks, 1 - speaks], axis=1).astype(np.float32)
+    sound = 0.1 * rng.standard_normal((batch, 2, frames * config.hop)) * np.repeat(activity, config.hop, axis=2)
+    return {
+        "audio": tf.constant(sound, tf.float32),
+        "activity": tf.constant(activity),
+        "mask": tf.ones([batch, frames]),
+        "reset": tf.ones([batch], tf.bool),
+        "voice": tf.zeros([batch, 2], tf.int32),
+        "role": tf.tile([[0, 1]], [batch, 1]),
+        "name": tf.fill([batch], "random"),
+        "start_frame": tf.zeros([batch], tf.int32),
+    }
+
+
+def training_step(model_class, config, folder: pathlib.Path):
+    """A function that takes one step on random sound; it returns the seconds of audio that the step ate."""
+    import tensorflow as tf
+
+    from zoo import runs, training
+
+    trainer = training.Trainer(model_class(config), None, None, runs.RunFolder(folder), training.Budget(1), seed=0)
+    batch = random_batch(config)
+
+    def step() -> float:
+        terms = trainer.train_step(batch, tf.constant([0, 0], tf.int32))
+        # The step is done when its result can be read.
+        _ = [float(total) for total, _ in terms.values()]
+        return config.batch_size * config.crop_seconds
+
+    return step
+
+
+def time_training(wanted: dict[tuple[str, str], tuple[type, Any]], rounds: int) -> list[dict[str, Any]]:
+    """For each (model, preset): audio_seconds_per_second (median), its range, seconds_per_step and parameters."""
+    with tempfile.TemporaryDirectory() as temporary:
+        steps = {key: training_step(*found, pathlib.Path(temporary) / "-".join(key)) for key, found in wanted.items()}
+        seconds = {key: [] for key in steps}
+        with tqdm.tqdm(total=(rounds + 1) * len(steps), desc="training steps", unit="step") as bar:
+            for round_ in range(rounds + 1):
+                for key, step in steps.items():
+                    started = time.perf_counter()
+                    eaten = step()
+                    # The first traces the graph.
+                    if round_:
+                        seconds[key].append((time.perf_counter() - started, eaten))
+                    bar.update()
+    return [_figures(model, preset, np.array(times)) for (model, preset), times in seconds.items()]
+
+
+def _figures(model: str, preset: str, times: np.ndarray) -> dict[str, Any]:
+    speed = times[:, 1] / times[:, 0]
+    return {
+        "model": model,
+        "preset": preset,
+        "seconds_per_step": float(np.median(times[:, 0])),
+        "audio_seconds_per_second": float(np.median(speed)),
+        "range": [float(speed.min()), float(speed.max())],
+    }
+
+
+def _wanted() -> dict[tuple[str, str], tuple[type, Any]]:
+    from zoo import registry
+
+    found = {}
+    for name in FLAGS.models or registry.models():
+        for preset in FLAGS.presets:
+            model_class, config = registry.find(name, preset)
+            if config.steps:
+                found[name, preset] = model_class, config
+    if not found:
+        raise InputError("--models: none of them has anything to train")
+    return found
+
+
+def _define_flags() -> None:
+    flags.DEFINE_bool("train", False, "Time one step of training.")
+    flags.DEFINE_list("models", None, "Names of models; default: all that are trained.")
+    flags.DEFINE_list("presets", ["tiny"], "Their presets.")
+    flags.DEFINE_integer("rounds", 5, "How often every model takes its turn.", lower_bound=1)
+    flags.DEFINE_string("json", None, "Also writes the figures here.")
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    if not FLAGS.train:
+        raise InputError("nothing to time: say --train")
+    from zoo import devices
+
+    print(f"devices: {devices.describe()}")
+    timed = time_training(_wanted(), FLAGS.rounds)
+    print(f"{'model':12} {'preset':12} {'s a step':>9} {'audio s/s':>10} {'range':>14}")
+    for row in timed:
+        low, high = row["range"]
+        speed = row["audio_seconds_per_second"]
+        print(
+            f"{row['model']:12} {row['preset']:12} {row['seconds_per_step']:9.3f} {speed:10.2f} {low:6.2f}-{high:.2f}"
+        )
+    if FLAGS.json:
+        files.write_json(FLAGS.json, {"train": timed})
+
+
+if __name__ == "__main__":
+    _define_flags()
+    run_command(main)
