@@ -9,6 +9,7 @@ agent with a prompt and gives the teacher-forced predictions that training needs
 """
 
 import dataclasses
+from typing import ClassVar
 
 import keras
 import tensorflow as tf
@@ -22,52 +23,65 @@ ROLES = ("giver", "follower")
 
 
 @dataclasses.dataclass(frozen=True)
-class DialogueConfig:
-    """Sizes and training recipe that every model has.
+class CountedConfig:
+    """What every model has, also one that is counted and not trained.
 
     Attributes:
         sample_rate: Hz.
         mel_bands: of the partner's spectrum and of the acoustic code.
-        voices: number of voice embeddings; a speaker's is a hash of the identity.
-        codes: size of the codebook of the coarse acoustic frame.
-        crop_seconds, batch_size: of the dialogue tier's training examples.
+        voices: number of voices that are told apart; a speaker's is a hash of the identity.
+        crop_seconds, batch_size: of the dialogue tier's examples.
         window_frames, windows: of the sound tier's examples, drawn within each crop and speaker.
         warmup_seconds: start of a crop that is heard but not scored, as ages are not known there.
-        learning_rate, timing_learning_rate: of Adam, for the sound and for the dialogue tier, which starts from counts
-            and has little left to learn; both fall to a tenth along a cosine.
-        averaging: momentum of the running average of the weights, which is what is evaluated and kept.
+        codes: size of the codebook of the coarse acoustic frame.
         steps: of training.
     """
 
     sample_rate: int = 8000
     mel_bands: int = 24
     voices: int = 64
-    codes: int = 128
     crop_seconds: float = 30.0
     batch_size: int = 2
     window_frames: int = 20
     windows: int = 2
     warmup_seconds: float = 2.0
-    learning_rate: float = 1.2e-2
-    timing_learning_rate: float = 1e-3
-    averaging: float = 0.98
-    steps: int = 400
+    codes: ClassVar[int] = 1
+    steps: ClassVar[int] = 0
 
     @property
     def hop(self) -> int:
         return self.sample_rate // FRAMES_PER_SECOND
 
 
+@dataclasses.dataclass(frozen=True)
+class DialogueConfig(CountedConfig):
+    """Sizes and training recipe that every trained model has.
+
+    Attributes:
+        codes: as of `CountedConfig`.
+        learning_rate, timing_learning_rate: of Adam, for the sound and for the dialogue tier, which starts from counts
+            and has little left to learn; both fall to a tenth along a cosine.
+        averaging: momentum of the running average of the weights, which is what is evaluated and kept.
+        steps: of training.
+    """
+
+    codes: int = 128
+    learning_rate: float = 1.2e-2
+    timing_learning_rate: float = 1e-3
+    averaging: float = 0.98
+    steps: int = 400
+
+
 class DialogueModel(keras.Model):
     """What all models share: hearing, the gate, the acoustic code and the bookkeeping of time.
 
     A subclass makes three layers in its constructor and calls `build()`:
-        dialogue: `zoo.dialogue_tier.DialogueTier` around the model's own encoder.
-        acoustic: predicts the next acoustic code (`zoo.acoustic.AcousticTier`).
+        dialogue: `zoo.dialogue_tier.DialogueTier` around the model's own encoder, or `CountedTier`.
+        acoustic: predicts the next acoustic code, such as `zoo.acoustic.AcousticTier`.
         sound: `zoo.sound.SoundTier`, at the sample rate.
     """
 
-    def __init__(self, config: DialogueConfig, **kwargs):
+    def __init__(self, config: CountedConfig, **kwargs):
         super().__init__(**kwargs)
         self.config = config
 
@@ -91,7 +105,7 @@ class DialogueModel(keras.Model):
             "spurt": full(hearing.LONG_AGO_FRAMES),
             "mel": tf.tile(self.dialogue.mel_mean[None], [batch, 1]),
             "code": full(config.codes),
-            "dialogue": self.dialogue.encoder.initial_state(batch),
+            "dialogue": self.dialogue.initial_state(batch),
             "acoustic": self.acoustic.initial_state(batch),
             "sound": self.sound.initial_state(batch),
         }
@@ -115,7 +129,7 @@ class DialogueModel(keras.Model):
         past = {key: state[key] for key in ("gate", "own_age", "quiet", "spurt", "mel", "code")}
         now = self._frames(own_audio, gate, partner_audio, state)
         before = {key: tf.concat([past[key][:, None], now[key][:, :-1]], axis=1) for key in now}
-        context, toggle, dialogue = self._decide(before, state["role"], state["dialogue"])
+        context, toggle, dialogue = self.dialogue(before, state["role"], state["dialogue"])
         code_logits, acoustic = self.acoustic(
             before["code"], gate, now["own_age"], context, state["voice"], state["acoustic"]
         )
@@ -158,7 +172,7 @@ class DialogueModel(keras.Model):
         batch = tf.shape(state["gate"])[0]
         uniform = tf.random.stateless_uniform([batch, 2], _seed(seed, state["time"], 0))
         before = {key: state[key][:, None] for key in ("gate", "own_age", "quiet", "spurt", "mel", "code")}
-        context, toggle, dialogue = self._decide(before, state["role"], state["dialogue"])
+        context, toggle, dialogue = self.dialogue(before, state["role"], state["dialogue"])
         toggled = uniform[:, 0] < tf.sigmoid(toggle[:, 0])
         gate = tf.where(toggled, 1.0 - state["gate"], state["gate"])
         age = tf.where(toggled, 1, state["own_age"] + 1)
@@ -206,12 +220,6 @@ class DialogueModel(keras.Model):
         )
         audio = tf.reshape(tf.transpose(frames.stack(), [1, 0, 2]), [batch, n_frames * hop])
         return audio, tf.transpose(gates.stack()), state
-
-    def _decide(self, before, role, state):
-        own = hearing.cell(before["gate"], before["own_age"])
-        partner = hearing.partner_cell(before["quiet"], before["spurt"])
-        features = self.dialogue.features(before["mel"], own, partner, before["own_age"], before["quiet"], role)
-        return self.dialogue(features, own, partner, role, state)
 
     def _hear(self, partner_audio, state):
         rate = self.config.sample_rate

@@ -39,9 +39,9 @@ class Levels:
         """int [0, 255] to float32 [-1, 1], the inverse of `encode` at its grid points."""
         return self._at(tf.cast(levels, tf.float32))
 
-    def edges(self) -> np.ndarray:
+    def edges(self) -> tf.Tensor:
         """Where one level ends and the next begins, float32 [255]: `numpy.searchsorted` in it encodes."""
-        return self._at(tf.range(LEVELS - 1, dtype=tf.float32) + 0.5).numpy()
+        return self._at(tf.range(LEVELS - 1, dtype=tf.float32) + 0.5)
 
     def nats(self, logits: tf.Tensor, levels: tf.Tensor) -> tf.Tensor:
         """-log P(level): logits [..., 256], levels [...] -> [...]."""

@@ -8,14 +8,69 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from datasets import hazard
+from datasets.dialogue import FRAMES_PER_SECOND
 from zoo import hearing
 
 PROJECTION_EDGES_FRAMES = (0, 10, 30, 60, 100)
 N_PROJECTIONS = 256
 
 
-class DialogueTier(keras.layers.Layer):
-    """From what was heard to a context vector and a toggle hazard for each frame.
+class CountedTier(keras.layers.Layer):
+    """The counted table of what an agent can hear, and the levels of its ears; no network.
+
+    Args:
+        mel_bands: int. Bands of the partner's log-mel spectrum.
+        learned: bool. Whether the table goes on to be learned.
+    """
+
+    receptive_steps = round(hazard.AGE_EDGES_SECONDS[-1] * FRAMES_PER_SECOND)
+    projection = None
+
+    def __init__(self, mel_bands: int, learned: bool = False, **kwargs):
+        super().__init__(**kwargs)
+        self.mel_bands = mel_bands
+        self._learned = learned
+
+    def build(self, input_shape=None):
+        fixed = {"trainable": False}
+        self.mel_mean = self.add_weight(shape=(self.mel_bands,), initializer="zeros", name="mel_mean", **fixed)
+        self.mel_scale = self.add_weight(shape=(self.mel_bands,), initializer="ones", name="mel_scale", **fixed)
+        self.speech_db = self.add_weight(
+            shape=(), initializer=keras.initializers.Constant(-45.0), name="speech_db", **fixed
+        )
+        self.table = self.add_weight(
+            shape=(2, hearing.N_CELLS, hearing.N_CELLS),
+            initializer=keras.initializers.Constant(-4.0),
+            trainable=self._learned,
+            name="table",
+        )
+
+    def initial_state(self, batch):
+        return ()
+
+    def call(self, before, role, state):
+        """From what was heard up to the frame before to a context and a toggle hazard.
+
+        Args:
+            before: of the frame before each frame, [batch, frames, ...]: gate, own_age, quiet, spurt, mel.
+            role: int32 [batch].
+            state: as `initial_state` gives and as returned.
+
+        Returns:
+            Context [batch, frames, n] (none here: n is 0), toggle logit [batch, frames], state.
+        """
+        own, partner = cells(before)
+        return tf.zeros([*tf.unstack(tf.shape(own)), 0]), self.counted(own, partner, role), state
+
+    def counted(self, own_cell, partner_cell, role):
+        """Toggle logits of the table, [batch, frames]."""
+        role = tf.broadcast_to(role[:, None], tf.shape(own_cell))
+        return tf.gather_nd(self.table, tf.stack([role, own_cell, partner_cell], axis=-1))
+
+
+class DialogueTier(CountedTier):
+    """The table, a network that corrects it, and a context vector for each frame.
 
     Args:
         encoder: layer over 50 Hz features with `initial_state(batch)` and `call(x, state) -> (h, state)`, and
@@ -25,9 +80,8 @@ class DialogueTier(keras.layers.Layer):
     """
 
     def __init__(self, encoder: keras.layers.Layer, mel_bands: int, channels: int, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(mel_bands, learned=True, **kwargs)
         self.encoder = encoder
-        self.mel_bands = mel_bands
         self.project = keras.layers.Dense(channels, name="project")
         self.context = keras.layers.Dense(channels, activation="relu", name="context")
         self.residual = keras.layers.Dense(1, kernel_initializer="zeros", name="residual")
@@ -38,14 +92,7 @@ class DialogueTier(keras.layers.Layer):
         return self.mel_bands + 2 * hearing.N_CELLS + 4
 
     def build(self, input_shape=None):
-        fixed = {"trainable": False}
-        self.mel_mean = self.add_weight(shape=(self.mel_bands,), initializer="zeros", name="mel_mean", **fixed)
-        self.mel_scale = self.add_weight(shape=(self.mel_bands,), initializer="ones", name="mel_scale", **fixed)
-        self.speech_db = self.add_weight(
-            shape=(), initializer=keras.initializers.Constant(-45.0), name="speech_db", **fixed
-        )
-        cells = (2, hearing.N_CELLS, hearing.N_CELLS)
-        self.table = self.add_weight(shape=cells, initializer=keras.initializers.Constant(-4.0), name="table")
+        super().build()
         width = self.project.units
         self.project.build((None, None, self.n_features))
         self.encoder.build((None, None, width))
@@ -53,25 +100,36 @@ class DialogueTier(keras.layers.Layer):
         for head in (self.residual, self.projection):
             head.build((None, None, width))
 
-    def features(self, mel, own_cell, partner_cell, own_age, quiet, role):
-        """What one frame tells: mel [batch, frames, bands], the rest [batch, frames], role [batch] -> n_features."""
+    @property
+    def receptive_steps(self) -> float:
+        return self.encoder.receptive_steps
+
+    def initial_state(self, batch):
+        return self.encoder.initial_state(batch)
+
+    def features(self, before, own_cell, partner_cell, role):
+        """What one frame tells: [batch, frames, n_features]."""
         frames = tf.shape(own_cell)[1]
+        ages = tf.cast(tf.stack([before["own_age"], before["quiet"]], axis=-1), tf.float32)
         parts = [
-            (mel - self.mel_mean) / self.mel_scale,
+            (before["mel"] - self.mel_mean) / self.mel_scale,
             tf.one_hot(own_cell, hearing.N_CELLS),
             tf.one_hot(partner_cell, hearing.N_CELLS),
-            tf.math.log1p(tf.cast(tf.stack([own_age, quiet], axis=-1), tf.float32)) / 4.0,
+            tf.math.log1p(ages) / 4.0,
             tf.tile(tf.one_hot(role, 2)[:, None], [1, frames, 1]),
         ]
         return tf.concat(parts, axis=-1)
 
-    def call(self, features, own_cell, partner_cell, role, state):
-        """All of one frame before: [batch, frames, ...] -> context, toggle logit [batch, frames], state."""
-        hidden, state = self.encoder(self.project(features), state)
+    def call(self, before, role, state):
+        own, partner = cells(before)
+        hidden, state = self.encoder(self.project(self.features(before, own, partner, role)), state)
         context = self.context(tf.nn.relu(hidden))
-        role = tf.broadcast_to(role[:, None], tf.shape(own_cell))
-        counted = tf.gather_nd(self.table, tf.stack([role, own_cell, partner_cell], axis=-1))
-        return context, counted + self.residual(context)[..., 0], state
+        return context, self.counted(own, partner, role) + self.residual(context)[..., 0], state
+
+
+def cells(heard) -> tuple[tf.Tensor, tf.Tensor]:
+    """Cells of the own and of the partner's state in each frame, from gate, own_age, quiet and spurt."""
+    return hearing.cell(heard["gate"], heard["own_age"]), hearing.partner_cell(heard["quiet"], heard["spurt"])
 
 
 def projection_labels(own: tf.Tensor, partner: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

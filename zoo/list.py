@@ -15,7 +15,7 @@ def main(argv: list[str]) -> None:
     for name, entry in registry.models().items():
         for preset, sizes in entry.presets.items():
             model = entry.model_class(sizes)
-            hears = model.dialogue.encoder.receptive_steps / FRAMES_PER_SECOND
+            hears = model.dialogue.receptive_steps / FRAMES_PER_SECOND
             sees = 1000.0 * model.sound.receptive_samples / sizes.sample_rate
             print(f"{name:12} {preset:10} {sizes.sample_rate:6} {model.count_params():11,} {hears:9.1f} {sees:15.0f}")
 

@@ -60,15 +60,13 @@ def sums(model, batch: dict, seed: tf.Tensor) -> dict[str, tuple[tf.Tensor, tf.T
     scored = example["mask"] * tf.cast(warm, tf.float32)
     toggled = tf.cast(tf.not_equal(gate, predicted["gate_before"]), tf.float32)
     toggle = tf.nn.sigmoid_cross_entropy_with_logits(toggled, predicted["toggle"])
-    labels, known = projection_labels(gate, example["partner_gate"], example["mask"])
-    projection = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, model.dialogue.projection(predicted["context"]))
     code_target = tf.minimum(predicted["code"], model.config.codes - 1)
     code = tf.nn.sparse_softmax_cross_entropy_with_logits(code_target, predicted["code_logits"])
     return {
         "toggle": _weighted(toggle, scored),
         "expected_toggles": (tf.reduce_sum(tf.sigmoid(predicted["toggle"]) * scored), tf.reduce_sum(scored)),
         "toggles": (tf.reduce_sum(toggled * scored), tf.reduce_sum(scored)),
-        "projection": _weighted(projection, scored * known),
+        **_projection(model, example, predicted["context"], scored),
         "code": _weighted(code, scored * gate),
         "sound": _sound(model, example["own_audio"], gate, predicted["condition"], scored, seed),
     }
@@ -77,7 +75,8 @@ def sums(model, batch: dict, seed: tf.Tensor) -> dict[str, tuple[tf.Tensor, tf.T
 def loss(terms: dict[str, tuple[tf.Tensor, tf.Tensor]]) -> tf.Tensor:
     """One number to descend on, in weighted bits."""
     weights = {**_WEIGHTS, "toggle": _WEIGHTS["toggle"] * FRAMES_PER_SECOND}
-    return tf.add_n([weight * terms[name][0] / (terms[name][1] + 1.0) for name, weight in weights.items()])
+    told = [name for name in weights if name in terms]
+    return tf.add_n([weights[name] * terms[name][0] / (terms[name][1] + 1.0) for name in told])
 
 
 def numbers(terms: dict[str, tuple[tf.Tensor, tf.Tensor]]) -> dict[str, tuple[float, float]]:
@@ -92,13 +91,23 @@ def figures(terms: dict[str, tuple[float, float]], hop: int) -> dict[str, float]
     too, so their sum bounds the bits of the samples alone.
     """
     mean = {name: float(total) / max(float(count), 1.0) for name, (total, count) in terms.items()}
+    projection = {"projection_bits_per_frame": mean["projection"]} if "projection" in mean else {}
     return {
         "timing_bits_per_second": mean["toggle"] * FRAMES_PER_SECOND,
         "sound_bits_per_sample": mean["sound"] + mean["code"] / hop,
         "code_bits_per_frame": mean["code"],
-        "projection_bits_per_frame": mean["projection"],
         "toggles_expected_over_observed": mean["expected_toggles"] / max(mean["toggles"], 1e-9),
+        **projection,
     }
+
+
+def _projection(model, example, context, scored) -> dict:
+    """Bits of the two seconds to come, where the model has a head for them."""
+    if not model.dialogue.projection:
+        return {}
+    labels, known = projection_labels(example["gate"], example["partner_gate"], example["mask"])
+    nats = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, model.dialogue.projection(context))
+    return {"projection": _weighted(nats, scored * known)}
 
 
 def _sound(model, own_audio, gate, condition, scored, seed):

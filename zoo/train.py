@@ -81,6 +81,8 @@ def train(model_class, sizes, path: pathlib.Path) -> dict:
     _write_or_check(folder, config)
     keras.utils.set_random_seed(FLAGS.seed)
     model = model_class(sizes)
+    if not model.trainable_variables and (FLAGS.steps or FLAGS.minutes):
+        raise InputError(f"--steps, --minutes: {FLAGS.model} is counted and has nothing to train; leave them out")
     parts = ", ".join(f"{part.name} {part.count_params():,}" for part in model.layers)
     print(f"model: {FLAGS.model} {FLAGS.preset}, {model.count_params():,} parameters ({parts})")
     print(f"run folder: {path}")

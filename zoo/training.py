@@ -27,7 +27,10 @@ _SAMPLE_SECONDS = 20.0
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """How long to train: `steps`, and `minutes` of training if given, whichever ends first."""
+    """How long to train: `steps`, and `minutes` of training if given, whichever ends first.
+
+    A model that is counted and not trained takes no steps.
+    """
 
     steps: int
     minutes: float | None = None
@@ -35,7 +38,7 @@ class Budget:
     def share_done(self, step: int, seconds: float) -> float:
         """0 at the start, 1 at the end; without `minutes` a function of the step alone."""
         by_time = seconds / (60.0 * self.minutes) if self.minutes else 0.0
-        return min(1.0, max(step / self.steps, by_time))
+        return min(1.0, max(step / self.steps, by_time)) if self.steps else 1.0
 
 
 class Trainer:
@@ -65,17 +68,19 @@ class Trainer:
         self._checkpoint_seconds = checkpoint_seconds
         timing, sound = model.dialogue.trainable_variables, [*model.acoustic.trainable_variables]
         sound += model.sound.trainable_variables
-        self._parts = [
-            (_adam(model.config, timing), model.config.timing_learning_rate, timing),
-            (_adam(model.config, sound), model.config.learning_rate, sound),
-        ]
+        self._parts = []
+        if model.trainable_variables:
+            self._parts = [
+                (_adam(model.config, timing), model.config.timing_learning_rate, timing),
+                (_adam(model.config, sound), model.config.learning_rate, sound),
+            ]
         self._step = tf.Variable(0, dtype=tf.int64)
         self._seconds = tf.Variable(0.0, dtype=tf.float64)
         checkpoint = tf.train.Checkpoint(
             model=model, optimizers=[part[0] for part in self._parts], step=self._step, seconds=self._seconds
         )
         self._manager = tf.train.CheckpointManager(checkpoint, str(folder.checkpoints), max_to_keep=2)
-        self._train_step = tf.function(self._descend, autograph=False, jit_compile=False)
+        self.train_step = tf.function(self._descend, autograph=False, jit_compile=False)
 
     @property
     def step(self) -> int:
@@ -123,7 +128,7 @@ class Trainer:
                     break
                 for optimizer, peak, _ in self._parts:
                     optimizer.learning_rate.assign(_rate(peak, self.step, share))
-                terms = self._train_step(batch, tf.constant([self.seed, self.step], tf.int32))
+                terms = self.train_step(batch, tf.constant([self.seed, self.step], tf.int32))
                 self._require_finite(terms)
                 self._step.assign_add(1)
                 self._report(bar, terms)

@@ -1,6 +1,6 @@
 """What every model must do, whatever it is made of: a model's own test is its tiny sizes and its shapes.
 
-class TestWaveNet(harness.ModelContract):
+class TestWaveNet(harness.TrainedContract):
     name = "wavenet"
     sizes = dict(channels=6, ...)
 """
@@ -38,11 +38,17 @@ class ModelContract:
 
     name: str
     sizes: dict
-    overfit_steps = 80
+    heard_in: tuple[str, ...] = ("toggle",)
+    voiced_in: tuple[str, ...] = ("condition",)
 
     @pytest.fixture(scope="class")
     def subject(self) -> Subject:
-        return Subject(tiny(self.name, **self.sizes))
+        subject = Subject(tiny(self.name, **self.sizes))
+        self.count(subject.model)
+        return subject
+
+    def count(self, model) -> None:
+        """Sets what a model counts beside what all do."""
 
     @pytest.fixture
     def silent(self, subject):
@@ -78,16 +84,9 @@ class ModelContract:
 
     def test_the_partner_is_heard_from_the_next_frame_on(self, subject):
         one, two = subject.predictions(), subject.predictions(partner=subject.other(subject.partner))
-        for key in ("toggle", "context", "condition", "code_logits"):
+        for key in self.heard_in:
             same(one[key][:, : CHANGED + 1], two[key][:, : CHANGED + 1], 1e-5)
             assert differs(one[key][:, CHANGED + 1 :], two[key][:, CHANGED + 1 :]), key
-
-    def test_the_own_sound_is_heard_from_the_next_frame_on(self, subject):
-        gate = np.ones_like(subject.gate)
-        one, two = (subject.predictions(own, gate) for own in (subject.own, subject.other(subject.own)))
-        same(one["code_logits"][:, : CHANGED + 1], two["code_logits"][:, : CHANGED + 1], 1e-5)
-        assert differs(one["code_logits"][:, CHANGED + 1 :], two["code_logits"][:, CHANGED + 1 :])
-        same(one["condition"][:, :CHANGED], two["condition"][:, :CHANGED], 1e-5)
 
     def test_the_own_gate_is_decided_on_its_past(self, subject):
         other = subject.gate.copy()
@@ -212,7 +211,7 @@ class ModelContract:
         )
         assert differs(one["toggle"], other_role["toggle"])
         same(one["toggle"], other_voice["toggle"])
-        for key in ("code_logits", "condition"):
+        for key in self.voiced_in:
             assert differs(one[key], other_voice[key]), key
         beyond_the_table = predictions(ROLES, [voice + subject.config.voices for voice in VOICES])
         same(dict(one), dict(beyond_the_table), 0.0)
@@ -246,7 +245,20 @@ class ModelContract:
         np.testing.assert_array_equal(fused, audio)
         assert not fused_gate.any()
 
-    # Learning.
+
+class TrainedContract(ModelContract):
+    """Tests of a model that is trained, beside those of every model."""
+
+    heard_in = ("toggle", "context", "condition", "code_logits")
+    voiced_in = ("code_logits", "condition")
+    overfit_steps = 80
+
+    def test_the_own_sound_is_heard_from_the_next_frame_on(self, subject):
+        gate = np.ones_like(subject.gate)
+        one, two = (subject.predictions(own, gate) for own in (subject.own, subject.other(subject.own)))
+        same(one["code_logits"][:, : CHANGED + 1], two["code_logits"][:, : CHANGED + 1], 1e-5)
+        assert differs(one["code_logits"][:, CHANGED + 1 :], two["code_logits"][:, CHANGED + 1 :])
+        same(one["condition"][:, :CHANGED], two["condition"][:, :CHANGED], 1e-5)
 
     def test_one_clip_is_learned_by_heart(self):
         model = tiny(self.name, **self.sizes)

@@ -1,5 +1,7 @@
 """Models to test: at their smallest, with weights shaken away from their start, and a dialogue for them to hear."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -38,7 +40,9 @@ ROLES, VOICES = (0, 1), (1, 3)
 def tiny(name: str = "wavenet", **sizes):
     """A model at `SIZES` and sizes of its own, with the same weights each time."""
     keras.utils.set_random_seed(0)
-    model_class, config = registry.find(name, "tiny", {**SIZES, **(sizes or SMALLEST_WAVENET)})
+    known = {field.name for field in dataclasses.fields(registry.find(name)[1])}
+    common = {key: value for key, value in SIZES.items() if key in known}
+    model_class, config = registry.find(name, "tiny", {**common, **(sizes or SMALLEST_WAVENET)})
     return model_class(config)
 
 

@@ -2,8 +2,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo import hearing
-from zoo.dialogue_tier import DialogueTier, projection_labels
+from datasets import hazard
+from zoo.dialogue_tier import CountedTier, DialogueTier, cells, projection_labels
 from zoo.layers import GatedStack
 
 
@@ -41,13 +41,41 @@ def test_the_hazard_starts_as_the_table():
     tier.build()
     table = rng.standard_normal(tier.table.shape).astype(np.float32)
     tier.table.assign(table)
-    own, partner = rng.integers(0, hearing.N_CELLS, (2, 2, 6))
-    age = rng.integers(1, 99, (2, 2, 6))
-    role = np.array([1, 0])
-    features = tier.features(rng.standard_normal((2, 6, 3)).astype(np.float32), own, partner, *age, role)
-    assert features.shape == (2, 6, tier.n_features)
-    context, toggle, _ = tier(
-        features, tf.constant(own), tf.constant(partner), tf.constant(role), tier.encoder.initial_state(2)
-    )
-    np.testing.assert_allclose(toggle, table[role[:, None], own, partner], rtol=1e-5)
+    role, before = tf.constant([1, 0]), _heard(rng)
+    own, partner = (cell.numpy() for cell in cells(before))
+    assert tier.features(before, own, partner, role).shape == (2, 6, tier.n_features)
+    context, toggle, _ = tier(before, role, tier.initial_state(2))
+    np.testing.assert_allclose(toggle, table[role.numpy()[:, None], own, partner], rtol=1e-5)
     assert np.ptp(context) > 0
+
+
+def test_cells_are_those_of_the_hazard_table():
+    before = {key: value.numpy() for key, value in _heard(np.random.default_rng(0)).items()}
+    own, partner = cells(before)
+    for at in np.ndindex(2, 6):
+        quiet, spurt = before["quiet"][at], before["spurt"][at]
+        ages = [np.digitize(age / 50, hazard.AGE_EDGES_SECONDS) for age in (before["own_age"][at], quiet or spurt + 1)]
+        assert own[at] == before["gate"][at] * hazard.N_AGES + ages[0]
+        assert partner[at] == (quiet == 0) * hazard.N_AGES + ages[1]
+
+
+def test_the_counted_tier_is_the_table_and_nothing_else():
+    rng = np.random.default_rng(0)
+    tier = CountedTier(mel_bands=3)
+    tier.build()
+    tier.table.assign(rng.standard_normal(tier.table.shape))
+    role, before = tf.constant([1, 0]), _heard(rng)
+    own, partner = cells(before)
+    context, toggle, state = tier(before, role, tier.initial_state(2))
+    np.testing.assert_allclose(toggle, tier.table.numpy()[role.numpy()[:, None], own, partner], rtol=1e-5)
+    assert context.shape == (2, 6, 0) and state == () and not tier.trainable_variables
+
+
+def _heard(rng) -> dict:
+    ages = {key: tf.constant(rng.integers(1, 99, (2, 6)), tf.int32) for key in ("own_age", "spurt")}
+    return {
+        **ages,
+        "gate": tf.constant(rng.integers(0, 2, (2, 6)), tf.float32),
+        "quiet": tf.constant(rng.integers(0, 2, (2, 6)) * rng.integers(1, 99, (2, 6)), tf.int32),
+        "mel": tf.constant(rng.standard_normal((2, 6, 3)), tf.float32),
+    }

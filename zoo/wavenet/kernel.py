@@ -41,7 +41,7 @@ class FusedSound:
         tables = (np.asarray(table.embeddings) for table in (sound.now, sound.before))
         head = (np.asarray(w) for dense in (sound.hidden, sound.logits) for w in (dense.kernel, dense.bias))
         decode = sound.coding.decode(tf.range(LEVELS)).numpy()
-        self._edges = sound.coding.edges()
+        self._edges = sound.coding.edges().numpy()
         self._weights = (kernel, bias, out, out_bias, dilations, self._starts, *tables, *head, decode)
         self._channels = sound.stack.channels
         self._cores = len(os.sched_getaffinity(0))
