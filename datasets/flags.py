@@ -12,7 +12,8 @@ _FLAGS = flags.FLAGS
 
 
 def define_corpus_flags(default: str | None = "simulated", sample_rate: bool = False) -> None:
-    """Defines --corpus, --data_dir, --cache_dir, --hours, --corpus_seed, --detector, --fold and --tables.
+    """Defines --corpus, --data_dir, --cache_dir, --hours, --corpus_seed, --detector, --fold,
+    --voices and --tables.
 
     Args:
         default: of --corpus.
@@ -25,6 +26,7 @@ def define_corpus_flags(default: str | None = "simulated", sample_rate: bool = F
     flags.DEFINE_integer("corpus_seed", 0, "Seed of a corpus that is made, not read.")
     flags.DEFINE_string("detector", None, "Finds speech in sound: silero or energy; default: what suits the corpus.")
     flags.DEFINE_integer("fold", None, "Cross-validation on Map Task: the quad, 1 to 8, that is the test.")
+    flags.DEFINE_string("voices", None, "Who reads a corpus without sound: espeak (default) or natural.")
     flags.DEFINE_string("tables", None, "Timing of simulated dialogues: a file of python -m datasets.hazard.")
     if sample_rate:
         flags.DEFINE_integer("sample_rate", None, "Hz, a multiple of 50; default: the corpus's own.", lower_bound=50)
@@ -45,6 +47,7 @@ def corpus_from_flags(sample_rate: int | None = None) -> Corpus:
         seed=_FLAGS.corpus_seed,
         detector=_FLAGS.detector,
         fold=_FLAGS.fold,
+        voices=_FLAGS.voices,
         tables=_path(_FLAGS.tables),
     )
 

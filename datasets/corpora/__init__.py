@@ -31,6 +31,7 @@ class Options:
         seed: of everything that is drawn.
         detector: of `datasets.activity`, where speech has to be found; None takes the corpus's own.
         fold: of a cross-validation by quads; None takes the published split.
+        voices: that read a corpus without sound, "espeak" or "natural"; None is espeak.
         tables: counted hazards, a file of `python -m datasets.hazard`; None takes those of Map Task.
     """
 
@@ -41,11 +42,12 @@ class Options:
     seed: int = 0
     detector: str | None = None
     fold: int | None = None
+    voices: str | None = None
     tables: pathlib.Path | None = None
 
 
 # Options that a corpus must know, for its users would take the result for what they asked for.
-_NEVER_IGNORED = ("fold", "tables")
+_NEVER_IGNORED = ("fold", "voices", "tables")
 
 
 class Corpus(abc.ABC):

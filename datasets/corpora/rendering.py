@@ -19,7 +19,7 @@ import tqdm
 
 from datasets import corpora, files
 from datasets import dialogue as dialogue_lib
-from datasets.corpora import espeak, voices
+from datasets.corpora import espeak, natural, voices
 from datasets.errors import InputError
 
 _DEFAULT_SAMPLE_RATE = 8000
@@ -29,7 +29,13 @@ _SAMPLE_RATES = (8000, 48000)
 class RenderedCorpus(corpora.Corpus):
     """A corpus of scripts - who says which word when - and the voices that read them."""
 
+    takes = frozenset({"voices"})
+
     def __init__(self, options: corpora.Options):
+        if options.voices not in (None, *voices.KINDS):
+            raise InputError(f"--voices={options.voices}: no such voices; the choices are {', '.join(voices.KINDS)}")
+        if options.voices == "natural":
+            natural.versions()
         rate = _DEFAULT_SAMPLE_RATE if options.sample_rate is None else options.sample_rate
         low, high = _SAMPLE_RATES
         if not low <= rate <= high or rate % dialogue_lib.FRAMES_PER_SECOND:
@@ -46,7 +52,7 @@ class RenderedCorpus(corpora.Corpus):
 
     def sound_key(self) -> dict:
         """Everything that shapes the sound of one dialogue, as JSON values."""
-        return {
+        key = {
             "corpus": self.name,
             "sample_rate": self.options.sample_rate,
             "seed": self.options.seed,
@@ -54,6 +60,7 @@ class RenderedCorpus(corpora.Corpus):
             "render_version": voices.RENDER_VERSION,
             "espeak": espeak.version(),
         }
+        return key | ({"natural": natural.versions()} if self.options.voices == "natural" else {})
 
     def key(self) -> dict:
         return self.sound_key()
@@ -72,7 +79,7 @@ class RenderedCorpus(corpora.Corpus):
         path = self.folder() / f"{name}.flac"
         sound = _read(path, script, rate)
         if sound is None:
-            self._write(path, voices.render(script, rate, self.options.seed))
+            self._write(path, voices.render(script, rate, self.options.seed, self.options.voices or voices.KINDS[0]))
             sound = _read(path, script, rate)
         return dataclasses.replace(script, audio=sound, sample_rate=rate)
 

@@ -34,7 +34,7 @@ class Simulated(rendering.RenderedCorpus):
     The speakers of a split are in no other. `info["speaker_info"]` holds their genders.
     """
 
-    takes = frozenset({"tables"})
+    takes = rendering.RenderedCorpus.takes | {"tables"}
 
     def __init__(self, options: corpora.Options):
         super().__init__(options)

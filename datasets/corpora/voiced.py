@@ -37,7 +37,7 @@ class MapTaskVoiced(VoicedCorpus):
     """The 128 dialogues of `maptask`, with a voice for each of the 64 speakers."""
 
     source = maptask.MapTask
-    takes = source.takes
+    takes = VoicedCorpus.takes | source.takes
 
     def key(self) -> dict:
         return super().key() | ({} if self.options.fold is None else {"fold": self.options.fold})

@@ -1,8 +1,9 @@
-"""Synthetic Scottish voices that put every word at its given start and end.
+"""Synthetic voices that put every word at its given start and end.
 
-A breath group - words with less than 0.2 s between them - is spoken by espeak-ng in one go, at about the rate that its
-time affords, and then bent so that each word fills its place. Between words and between breaths there is room tone,
-never digital zero.
+A breath group - words with less than 0.2 s between them - is spoken in one go, at about the rate that its time
+affords, and then bent so that each word fills its place. Between words and between breaths there is room tone, never
+digital zero. The voices are Scottish ones of espeak-ng, robotic and many; or two American ones of neural networks
+(`natural`), which differ from speaker to speaker by the length of the vocal tract alone.
 """
 
 import dataclasses
@@ -15,10 +16,11 @@ import soxr
 from scipy import signal
 
 from datasets import dialogue as dialogue_lib
-from datasets.corpora import espeak
+from datasets.corpora import espeak, natural
 from datasets.corpora.warp import warp
 from datasets.dialogue import Word
 
+KINDS = ("espeak", "natural")
 RENDER_VERSION = 1  # Raise it with every change of what is heard.
 SPEECH_DBFS = -23.0
 ROOM_TONE_DBFS = -65.0
@@ -28,6 +30,7 @@ _MALE = (
     "RicishayMax rob robert sandro travis victor"
 ).split()
 _FEMALE = "f1 f2 f3 f4 f5 Alicia Annie aunty belinda grandma linda shelby steph".split()
+_NATURAL_TRACTS = (0.88, 1.12)
 _PLAIN_RATE = 220  # Words per minute; espeak's tempo is proportional to it.
 _TEMPO_TOLERANCE = 1.3  # A breath further than this from its time is spoken again, faster or slower.
 _TOUCHING_SECONDS = 0.010
@@ -42,9 +45,9 @@ class Voice:
     """How one speaker sounds.
 
     Attributes:
-        name: of the espeak-ng voice and variant.
-        pitch: 0 to 99 on the variant's own scale.
-        pitch_range: 0 (monotone) to 99.
+        name: of the espeak-ng voice and variant, or one of `natural.NAMES`.
+        pitch: 0 to 99 on the variant's own scale; natural voices have their own.
+        pitch_range: 0 (monotone) to 99; the same.
         tract: scales formants and pitch, as a shorter vocal tract does.
         level_dbfs: root mean square of the speech.
     """
@@ -61,13 +64,19 @@ def available() -> bool:
     return espeak.available()
 
 
-def voice_for(speaker: str, gender: str | None = None, seed: int = 0) -> Voice:
-    """The voice of a speaker: always the same for the same identity, gender ("m", "f", None: drawn) and seed."""
+def voice_for(speaker: str, gender: str | None = None, seed: int = 0, kind: str = "espeak") -> Voice:
+    """The voice of a speaker: always the same for the same identity, gender ("m", "f", None: drawn), seed and kind."""
     rng = generator("voice", speaker, seed)
     drawn = rng.choice(["m", "f"])
-    variants = _FEMALE if (gender or drawn).lower().startswith("f") else _MALE
+    is_female = (gender or drawn).lower().startswith("f")
+    if kind == "natural":
+        return Voice(
+            name=natural.FEMALE if is_female else natural.MALE,
+            tract=float(rng.uniform(*_NATURAL_TRACTS)),
+            level_dbfs=SPEECH_DBFS + float(rng.uniform(-2, 2)),
+        )
     return Voice(
-        name=f"{_LANGUAGE}+{rng.choice(variants)}",
+        name=f"{_LANGUAGE}+{rng.choice(_FEMALE if is_female else _MALE)}",
         pitch=int(rng.integers(35, 66)),
         pitch_range=int(rng.integers(40, 76)),
         tract=float(rng.uniform(0.95, 1.06)),
@@ -81,7 +90,7 @@ def generator(*identity) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest[:16], "little"))
 
 
-def render(dialogue: dialogue_lib.Dialogue, sample_rate: int, seed: int = 0) -> np.ndarray:
+def render(dialogue: dialogue_lib.Dialogue, sample_rate: int, seed: int = 0, kind: str = "espeak") -> np.ndarray:
     """Both channels of a dialogue, float32 [2, samples]; `info["speaker_info"]` may hold the speakers' genders."""
     people = dialogue.info.get("speaker_info") or ({}, {})
     return np.stack(
@@ -89,7 +98,7 @@ def render(dialogue: dialogue_lib.Dialogue, sample_rate: int, seed: int = 0) -> 
             speak(
                 with_mumbles(dialogue.words[channel], dialogue.speech[channel]),
                 dialogue.duration_seconds,
-                voice_for(dialogue.speakers[channel], people[channel].get("gender"), seed),
+                voice_for(dialogue.speakers[channel], people[channel].get("gender"), seed, kind),
                 sample_rate,
                 generator("room tone", dialogue.name, channel, seed),
             )
@@ -197,14 +206,21 @@ def _utter(breath: Sequence[Word], voice: Voice, sample_rate: int) -> Iterator[t
 def _say(texts: Sequence[str], seconds: float, voice: Voice, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
     """Audio of about so many seconds at `sample_rate`, and the samples where words start, then the end."""
     forms = [spoken_form(text) for text in texts]
-    audio, starts = espeak.say(forms, voice.name, voice.pitch, voice.pitch_range, _PLAIN_RATE)
+    audio, starts = _pronounce(forms, voice, 1.0)
     tempo = len(audio) / espeak.SAMPLE_RATE / seconds
     if not 1 / _TEMPO_TOLERANCE < tempo < _TEMPO_TOLERANCE:
-        rate = int(np.clip(_PLAIN_RATE * tempo, *espeak.RATES_WORDS_PER_MINUTE))
-        audio, starts = espeak.say(forms, voice.name, voice.pitch, voice.pitch_range, rate)
+        audio, starts = _pronounce(forms, voice, tempo)
     from_rate = espeak.SAMPLE_RATE * voice.tract
     marks = np.append(starts, len(audio)) * (sample_rate / from_rate)
     return soxr.resample(audio, from_rate, sample_rate), marks.round().astype(int)
+
+
+def _pronounce(forms: Sequence[str], voice: Voice, tempo: float) -> tuple[np.ndarray, np.ndarray]:
+    """float32 [samples] at 22050 Hz, and the samples where words start."""
+    if voice.name in natural.NAMES:
+        return natural.say(forms, voice.name, tempo)
+    rate = int(np.clip(_PLAIN_RATE * tempo, *espeak.RATES_WORDS_PER_MINUTE))
+    return espeak.say(forms, voice.name, voice.pitch, voice.pitch_range, rate)
 
 
 def _fit(audio, marks: np.ndarray, places: np.ndarray, threshold: float, sample_rate: int) -> np.ndarray | None:
