@@ -72,6 +72,10 @@ class Agent(abc.ABC):
         batch = [np.asarray(channel, np.float32)[None] for channel in (prompt_own, prompt_partner, partner)]
         return self.respond_batch(*batch, role=role, seed=seed)[0]
 
+    def duet(self, seconds: float, seed: int, progress: Progress | None = None) -> tuple[Response, Response]:
+        """Two copies of the agent talk to each other, from silence: channel 0 and channel 1."""
+        raise InputError(f"--closed_loop: {self.name} cannot talk to itself; give its run folder, not a SavedModel")
+
 
 class RunAgent(Agent):
     """A run folder: its configuration and weights, spoken by `zoo`."""
@@ -98,6 +102,13 @@ class RunAgent(Agent):
             prompt_own, prompt_partner, partner, [role] * len(partner), seed=seed, progress=progress
         )
         return _responses(*answer)
+
+    def duet(self, seconds, seed, progress=None) -> tuple[Response, Response]:
+        from zoo import generation
+
+        voice = self._config.get("voices", [0])[0]
+        audio, gate = generation.duet(self._run.model, seconds, [voice, voice], seed=seed, progress=progress)
+        return tuple(_responses(audio, gate))
 
 
 class SavedModelAgent(Agent):

@@ -3,17 +3,15 @@
     python -m eval.compare                                   every run under runs/, on the simulated corpus
     python -m eval.compare --runs=runs/mine --corpus=maptask-voiced --data_dir=maptaskv2-1
     python -m eval.compare --wavs=prompts --corpus=...       answers of an agent made elsewhere: python -m eval.prompts
+    python -m eval.compare --runs=runs/mine --closed_loop            and two copies of it that talk to each other
     python -m eval.compare --scores=a/scores.json,b/scores.json                one table of comparisons that were made
 
 Each model takes one role of a held-out dialogue: 30 s of both real channels as a prompt, then 60 s against the real
 partner, which are scored. Prints one table a role and writes scores.json, scores.csv, the audio and report.html.
 """
 
-import csv
 import datetime
-import importlib.metadata
 import pathlib
-import platform
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,7 +21,7 @@ from absl import flags
 from datasets import activity, files
 from datasets import flags as corpus_flags
 from datasets.errors import InputError, run_command
-from eval import agents, comparison, protocol, report, table
+from eval import agents, closed_loop, comparison, protocol, report, score_files, table
 from eval.chunks import CHUNK_SECONDS, PROMPT_SECONDS
 from eval.comparison import Settings, Table, Words
 from eval.recordings import Recordings
@@ -34,7 +32,10 @@ LEAD = (
     " partner, 20 ms at a time, and decides for 60 seconds when to speak."
 )
 NO_RUNS = "no trained model under runs/: the reference rows alone. Train one with  python -m zoo.train --model=wavenet"
-_SOFTWARE = ("babblezoo", "numpy", "scipy", "librosa", "soundfile", "matplotlib", "tensorflow", "keras")
+PEERS = (
+    "dGSLM's events of both speakers, Full-Duplex-Bench's takeover rate and latency (with its sign), SyncLLM's"
+    " correlations with the human of the same chunk: from the events above, for readers who know those numbers."
+)
 _STATISTICS = (
     ("speech fraction giver / follower", "{speech_0:.3f} / {speech_1:.3f}"),
     ("nobody / giver / follower / both", "{nobody:.3f} / {only_0:.3f} / {only_1:.3f} / {both:.3f}"),
@@ -49,13 +50,14 @@ _STATISTICS = (
 )
 
 
-def compare(corpus, models: Sequence[agents.Agent], settings: Settings) -> dict[str, Any]:
+def compare(corpus, models: Sequence[agents.Agent], settings: Settings, minutes: float | None = None) -> dict[str, Any]:
     """Compares, prints the tables and writes the files of a comparison.
 
     Args:
         corpus: opened at the models' sample rate, or without sound.
         models: may be none.
         settings: see `Settings`.
+        minutes: of the closed loop of each model; None leaves it out.
 
     Returns:
         The content of scores.json.
@@ -65,14 +67,17 @@ def compare(corpus, models: Sequence[agents.Agent], settings: Settings) -> dict[
         raise InputError("--detector=annotations: detects nothing in the sound of a model; take silero or energy")
     is_played = settings.detector == activity.ANNOTATIONS or _has_sound(corpus, settings, models)
     tables = comparison.compare_sound(corpus, models, settings) if is_played else {}
+    duets = closed_loop.compare_duets(corpus, models, settings, minutes) if minutes else None
     words = comparison.compare_words(corpus, settings)
     for role, part in tables.items():
         _say(f"{role}, {_under(part)}", part)
+    if duets:
+        _say(_duet_title(duets), duets)
     if words:
         _say_words(words)
-    scores = _scores(corpus, models, settings, tables, words)
+    scores = _scores(corpus, models, settings, tables, words, duets)
     files.write_json(settings.out / "scores.json", protocol.json_ready(scores))
-    _write_csv(settings.out / "scores.csv", tables, words)
+    _write_csv(settings.out / "scores.csv", tables, words, duets)
     if tables:
         report.write_report(
             settings.out / "report.html",
@@ -80,7 +85,7 @@ def compare(corpus, models: Sequence[agents.Agent], settings: Settings) -> dict[
             kicker=f"{corpus.name}, {settings.split}",
             rows_by_role={role: part.rows for role, part in tables.items()},
             under={role: _under(part) for role, part in tables.items()},
-            appendix=_appendix(words) if words else [],
+            appendix=_appendix(tables, words, duets),
             provenance=_provenance(scores),
         )
     return scores
@@ -127,7 +132,9 @@ def _under(part: Table) -> str:
     )
 
 
-def _scores(corpus, models, settings: Settings, tables: Mapping[str, Table], words: Words | None) -> dict[str, Any]:
+def _scores(
+    corpus, models, settings: Settings, tables: Mapping[str, Table], words: Words | None, duets: Table | None
+) -> dict[str, Any]:
     return {
         "protocol": protocol.VERSION,
         "corpus": corpus.key(),
@@ -140,11 +147,12 @@ def _scores(corpus, models, settings: Settings, tables: Mapping[str, Table], wor
         "chunks_per_dialogue": settings.chunks_per_dialogue,
         "models": {model.name: model.fingerprint for model in models},
         "roles": {role: _table_scores(part) for role, part in tables.items()},
+        "closed_loop": duets and _table_scores(duets),
         "words": words and {
             "statistics": words.statistics,
             "roles": {role: _table_scores(part) for role, part in words.tables.items()},
         },
-        "software": _software(),
+        "software": score_files.software(),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }  # fmt: skip
 
@@ -161,41 +169,52 @@ def _table_scores(part: Table) -> dict[str, Any]:
     }
 
 
-def _write_csv(path: pathlib.Path, tables: Mapping[str, Table], words: Words | None) -> None:
+def _write_csv(path: pathlib.Path, tables: Mapping[str, Table], words: Words | None, duets: Table | None) -> None:
     parts = [("open loop", tables), ("word timings", words.tables if words else {})]
+    parts += [("closed loop", {protocol.BOTH: duets})] if duets else []
     lines = [
         {"part": name, "role": role, "row": row.name, "kind": row.kind, **row.scores}
         for name, of_role in parts
         for role, part in of_role.items()
         for row in part.rows
     ]
-    keys = list(dict.fromkeys(key for line in lines for key in line))
-    with files.replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, keys)
-        writer.writeheader()
-        writer.writerows(lines)
+    score_files.write_csv(path, lines)
 
 
-def _appendix(words: Words) -> list[dict[str, Any]]:
-    blocks = [
-        {
-            "title": "Word timings",
-            "under": "The annotated words of whole channels, no prompt, no detector.",
-            "head": ["", "human"],
-            "rows": [[name, text.format(**words.statistics)] for name, text in _STATISTICS],
-        }
-    ]
-    for role, part in words.tables.items():
-        columns = table.columns_of([row.scores for row in part.rows])
+def _duet_title(duets: Table) -> str:
+    flagged = closed_loop.flagged(duets)
+    warned = f"; {', '.join(flagged)}: more like a training dialogue than humans are, this may be replay" * bool(
+        flagged
+    )
+    return f"closed loop, two copies of each model, both speakers together; {_under(duets)}{warned}"
+
+
+def _appendix(tables: Mapping[str, Table], words: Words | None, duets: Table | None) -> list[dict[str, Any]]:
+    blocks = [_block("Two copies of each model", _duet_title(duets), duets, table.COLUMNS)] if duets else []
+    for role, part in tables.items():
+        blocks.append(_block(f"As other papers count, as {role}", PEERS, part, table.PEER_COLUMNS))
+    if words:
         blocks.append(
             {
-                "title": f"Word timings, as {role}",
-                "under": _under(part),
-                "head": ["", *(column.title for column in columns)],
-                "rows": [[row.name, *(column.text(row.scores) for column in columns)] for row in part.rows],
+                "title": "Word timings",
+                "under": "The annotated words of whole channels, no prompt, no detector.",
+                "head": ["", "human"],
+                "rows": [[name, text.format(**words.statistics)] for name, text in _STATISTICS],
             }
         )
+        for role, part in words.tables.items():
+            blocks.append(_block(f"Word timings, as {role}", _under(part), part, table.COLUMNS))
     return blocks
+
+
+def _block(title: str, under: str, part: Table, choices: Sequence[table.Column]) -> dict[str, Any]:
+    columns = table.columns_of([row.scores for row in part.rows], choices)
+    return {
+        "title": title,
+        "under": under,
+        "head": ["", *(column.title for column in columns)],
+        "rows": [[row.name, *(column.text(row.scores) for column in columns)] for row in part.rows],
+    }
 
 
 def _provenance(scores: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -213,22 +232,29 @@ def _provenance(scores: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _software() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in _SOFTWARE:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+def merge(paths: Sequence[str], out: pathlib.Path) -> dict[str, Any]:
+    """Puts the tables of comparisons that were made before into one, prints and writes it."""
+    merged = score_files.merge(paths)
+    lines = []
+    for role, part in merged["roles"].items():
+        found = part["rows"]
+        print(f"\n{role}; rows whose TTR differ by less than {part['smallest_ttr_difference']:.2f} are ties\n")
+        print(table.render([row["name"] for row in found], [row["scores"] for row in found]))
+        lines += [{"role": role, "row": row["name"], "kind": row["kind"], **row["scores"]} for row in found]
+    files.write_json(out / "scores.json", merged)
+    score_files.write_csv(out / "scores.csv", lines)
+    return merged
 
 
 def _define_flags() -> None:
     corpus_flags.define_corpus_flags()
     flags.DEFINE_list("runs", None, "Run folders or SavedModels; default: every run under runs/ that has a model.")
     flags.DEFINE_list("wavs", None, "Folders of answers made elsewhere; without --runs, no run is compared.")
+    flags.DEFINE_list("scores", None, "scores.json of comparisons that were made: one table, and nothing is scored.")
+    flags.DEFINE_boolean("closed_loop", False, "Let two copies of each model talk to each other too.")
+    flags.DEFINE_float("minutes", closed_loop.DEFAULT_MINUTES, "Of the closed loop, of each model.")
     flags.DEFINE_string("split", "test", "Whose dialogues are answered: test or validation.")
-    flags.DEFINE_string("out", None, "Folder to write into; default reports/<corpus>-<split>.")
+    flags.DEFINE_string("out", None, "Folder to write into; default reports/<corpus>-<split>, or reports/merged.")
     flags.DEFINE_integer("seed", 0, "Of the models, the reference rows and the draws.")
     flags.DEFINE_integer("chunks_per_dialogue", 1, "How many 60 s are answered of each dialogue.", lower_bound=1)
     flags.DEFINE_list("roles", None, "Roles the models take, each for itself; default: both of the corpus.")
@@ -258,6 +284,11 @@ def _models(paths: Sequence[str] | None, folders: Sequence[str] | None) -> list[
 def main(argv: list[str]) -> None:
     del argv
     values = flags.FLAGS
+    if values.scores:
+        out = pathlib.Path(values.out or pathlib.Path("reports") / "merged")
+        merge(values.scores, out)
+        print(f"\n{out / 'scores.json'}")
+        return
     models = _models(values.runs, values.wavs)
     rate = next((model.sample_rate for model in models if not isinstance(model, Recordings)), DEFAULT_SAMPLE_RATE)
     corpus = corpus_flags.corpus_from_flags(rate)
@@ -270,7 +301,7 @@ def main(argv: list[str]) -> None:
         values.chunks_per_dialogue,
         _roles(values.roles, corpus.roles),
     )
-    compare(corpus, models, settings)
+    compare(corpus, models, settings, values.minutes if values.closed_loop else None)
     print(f"\n{out / 'report.html'}" if (out / "report.html").exists() else f"\n{out / 'scores.json'}")
 
 

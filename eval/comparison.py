@@ -12,7 +12,19 @@ from datasets import audio as audio_lib
 from datasets import turns
 from datasets.corpora import Corpus
 from datasets.dialogue import Dialogue
-from eval import coordination, detection, gallery, open_loop, planning, protocol, recordings, rows, shape
+from eval import (
+    coordination,
+    detection,
+    gallery,
+    open_loop,
+    planning,
+    prediction,
+    protocol,
+    recordings,
+    rows,
+    score_files,
+    shape,
+)
 from eval.agents import Agent
 from eval.chunks import PROMPT_SECONDS, Chunk, Span, whole_dialogues
 from eval.recordings import Recordings
@@ -25,7 +37,7 @@ REFERENCE_ROWS = {
     "timeout_700": "time-out 700 ms",
 }
 
-_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]"
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +108,7 @@ def compare_words(corpus: Corpus, settings: Settings) -> Words | None:
     tables = {}
     for role in settings.roles:
         humans = _Humans(train, held_out, role, "annotations", 0.0, settings)
-        tables[role] = _ranked(humans.rows(settings), humans.reference, humans.reference.spans, settings)
+        tables[role] = ranked(humans.rows(settings), humans.reference, humans.reference.spans, settings)
     return Words(turns.statistics([turns.dialogue_events(dialogue) for dialogue in held_out]), tables)
 
 
@@ -115,15 +127,14 @@ def _open_loop(
     ]
     dialogue = corpus.load(shown.dialogue)
     table += humans.rows(settings, None if dialogue.audio is None else dialogue, shown)
-    return _ranked(table, humans.reference, answered, settings)
+    return ranked(table, humans.reference, answered, settings)
 
 
-def _ranked(table: list[Row], reference: protocol.Reference, spans: list[Span], settings: Settings) -> Table:
+def ranked(table: list[Row], reference: protocol.Reference, spans: list[Span], settings: Settings) -> Table:
     """The table, with a rank for each row: 1 and one more for each that is better by what so much dialogue shows."""
     rng = np.random.default_rng(settings.seed)
     shown_ttr = planning.smallest_difference(reference, reference.chunks, len(spans), rng, sets=settings.plan_sets)
-    for row in table:
-        row.scores["rank"] = 1 + sum(other.scores["ttr"] - row.scores["ttr"] >= shown_ttr for other in table)
+    score_files.rank([row.scores for row in table], shown_ttr)
     return Table(table, reference, spans, shown_ttr)
 
 
@@ -198,11 +209,15 @@ def _recorded_row(
     agent: Recordings, corpus: Corpus, settings: Settings, reference: protocol.Reference, spans, shown
 ) -> Row:
     agent.check_manifest(recordings.expected_manifest(corpus.name, settings.split, PROMPT_SECONDS))
-    place = {(chunk.dialogue, chunk.index): chunk for chunk in reference.chunks}
-    partners = [place[span.dialogue, span.index].partner_ipus for span in spans]
+    real = reference.real([Chunk(s.dialogue, s.index, s.start_seconds, s.seconds, [], []) for s in spans])
+    predicted = agent.probabilities(reference.role, spans)
+    scores = prediction.prediction_scores(predicted, real) if predicted else {}
+    if not agent.says(reference.role):
+        return Row(agent.name, "model", scores, np.zeros(0))
+    partners = [chunk.partner_ipus for chunk in real]
     said, swapped = (agent.said(reference.role, spans, partners, settings.detector, swap) for swap in (False, True))
     chunks = _beside_partner(reference, spans, [each.speech for each in said])
-    scores = protocol.score(reference, chunks, np.random.default_rng(settings.seed), draws=settings.draws)
+    scores |= protocol.score(reference, chunks, np.random.default_rng(settings.seed), draws=settings.draws)
     if swapped is not None:
         others = _beside_partner(reference, spans, [each.speech for each in swapped])
         scores |= protocol.partner_swap(reference, chunks, others)
@@ -223,7 +238,7 @@ def _recorded_excerpt(said: recordings.Said, chunk: Chunk, dialogue: Dialogue, r
 def _answers(agent: Agent, corpus: Corpus, settings: Settings, role: str, spans, swap: bool):
     folder = settings.out / "audio" / agent.name / (f"{role}-swapped" if swap else role)
     what = f"{agent.name} as {role}{', partner swapped' if swap else ''}"
-    with tqdm.tqdm(total=sum(span.seconds for span in spans), desc=what, unit="s", bar_format=_BAR) as progress:
+    with tqdm.tqdm(total=sum(span.seconds for span in spans), desc=what, unit="s", bar_format=BAR) as progress:
         return open_loop.generate(
             agent, open_loop.places(role, spans, swap), corpus.load, folder, settings.seed, corpus.key(), progress
         )

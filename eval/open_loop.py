@@ -96,12 +96,12 @@ def generate(
     answers = []
     for number, group in enumerate(_groups(where)):
         key = _key(agent, group, seed, corpus_key)
-        kept = [_kept(folder / place.file_name, key) for place in group]
-        if None in kept:
-            kept = _answer_group(agent, group, load, folder, _group_seed(seed, number), key, progress)
+        there = [kept(folder / place.file_name, key) for place in group]
+        if None in there:
+            there = _answer_group(agent, group, load, folder, group_seed(seed, number), key, progress)
         else:
             progress.update(sum(place.span.seconds for place in group))
-        answers += kept
+        answers += there
     return answers
 
 
@@ -128,12 +128,13 @@ def _answer_group(agent, group, load, folder, seed, key, progress) -> list[Answe
         *inputs, role=group[0].role, seed=seed, progress=lambda frames: progress.update(frames * each)
     )
     return [
-        _keep(folder / place.file_name, key, response, partner, agent.sample_rate)
+        keep(folder / place.file_name, key, response, partner, agent.sample_rate)
         for place, response, partner in zip(group, responses, inputs[2], strict=True)
     ]
 
 
-def _keep(stem: pathlib.Path, key: str, response: Response, partner: np.ndarray, sample_rate: int) -> Answer:
+def keep(stem: pathlib.Path, key: str, response: Response, partner: np.ndarray, sample_rate: int) -> Answer:
+    """Writes an answer beside what was heard, sound first; `kept` finds it again."""
     if response.audio.shape != partner.shape:
         raise ValueError(f"an agent answered {partner.shape} samples with {response.audio.shape}")
     if not np.isfinite(response.audio).all():
@@ -149,7 +150,8 @@ def _keep(stem: pathlib.Path, key: str, response: Response, partner: np.ndarray,
     return Answer(sound, gate)
 
 
-def _kept(stem: pathlib.Path, key: str) -> Answer | None:
+def kept(stem: pathlib.Path, key: str) -> Answer | None:
+    """The answer that was kept under this key, or None."""
     sound, note = _paths(stem)
     try:
         content = json.loads(note.read_text(encoding="utf-8"))
@@ -170,7 +172,8 @@ def _groups(where: Sequence[Place]) -> Iterator[Sequence[Place]]:
         yield where[start : start + GROUP_SIZE]
 
 
-def _group_seed(seed: int, number: int) -> int:
+def group_seed(seed: int, number: int) -> int:
+    """A seed for each of several batches."""
     return int(np.random.SeedSequence((seed, number)).generate_state(1)[0] >> 1)
 
 

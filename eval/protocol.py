@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from datasets.errors import InputError
-from eval import coordination, rows, shape
+from eval import coordination, peers, rows, shape
 from eval.chunks import Chunk, cut_chunk
 from eval.reference import (
     BOTH,
@@ -71,7 +71,7 @@ def score(
         draws, and <key>_low and <key>_high, the 95 % interval of a draw by bootstrap over dialogues. Of all chunks
         together: selectivity (NaN where the chunks are not those of the reference) with its numbers shifts and holds,
         fto_median (s), overlap_share, ipu_per_min, speech (share of time), n_fto, n_ipu, n_pause, n_backchannel,
-        minutes, n_chunks, n_dialogues. And per_dialogue, a list of rows of the same.
+        minutes, n_chunks, n_dialogues, and the peer_... of `eval.peers`. And per_dialogue, a list of rows of the same.
     """
     check_enough(chunks, reference.draw_chunks, "the system")
     measure = Measure(reference, chunks, rng, among_humans)
@@ -83,6 +83,7 @@ def score(
         low, high = np.percentile([each[key] for each in again], INTERVAL_PERCENTILES)
         result |= {f"{key}_low": float(low), f"{key}_high": float(high)}
     everything = np.arange(len(chunks))
+    result |= measure.peers()
     result |= measure.totals(everything) | {"n_chunks": len(chunks), "n_dialogues": len({c.dialogue for c in chunks})}
     result["per_dialogue"] = [
         {"dialogue": name} | measure.totals(np.array([i for i in everything if chunks[i].dialogue == name]), True)
@@ -120,6 +121,12 @@ class Measure:
         """TTR of the chunks with the indices `chosen` [n]: the mean over draws of them."""
         size = self._reference.draw_chunks
         return float(np.mean([self.draw(rng.choice(chosen, size, replace=False))["ttr"] for _ in range(draws)]))
+
+    def peers(self) -> dict[str, float]:
+        """What other papers report, see `eval.peers`."""
+        if self._reference.role == BOTH:
+            return peers.joint_scores(self._chunks)
+        return peers.peers_scores(self._chunks, None if self._among_humans else self._real)
 
     def totals(self, chosen: np.ndarray, with_llr: bool = False) -> dict[str, float]:
         """What is counted on many chunks at once."""

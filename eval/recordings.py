@@ -6,7 +6,7 @@
     follower/q4ec1-00.wav         or both channels, its own left and the partner's right
     follower/q4ec1-00.rttm        or no sound but who speaks when, in seconds from the start of the chunk: .TextGrid,
                                   .rttm, .csv or .txt (Audacity); of two channels the first is its own
-    follower/q4ec1-00.probabilities.csv     beside them, if it has such: see `eval.prediction`
+    follower/q4ec1-00.probabilities.csv     of a model that predicts, beside these or alone: see `eval.prediction`
     follower-swapped/...          the same, another partner heard; may be absent
 
 `python -m eval.compare --wavs=folder` scores it. Sound is detected as all other sound of a comparison is; intervals are
@@ -24,10 +24,10 @@ import numpy as np
 
 from datasets import activity, annotations
 from datasets import audio as audio_lib
-from datasets.dialogue import FRAMES_PER_SECOND, cut
+from datasets.dialogue import FRAMES_PER_SECOND, cut, seconds_to_frames
 from datasets.dialogue import activity as frames_of
 from datasets.errors import InputError
-from eval import protocol
+from eval import prediction, protocol
 from eval.chunks import Span
 
 MANIFEST = "manifest.json"
@@ -76,7 +76,7 @@ class Recordings:
 
     def roles(self, choices: Sequence[str]) -> list[str]:
         """Those of `choices` for which there is a folder with an answer in it."""
-        found = [role for role in choices if any(self._answers_in(self.folder / role))]
+        found = [role for role in choices if self.says(role) or any((self.folder / role).glob(f"*{PROBABILITIES}"))]
         if not found:
             wanted = ", ".join(f"{role}/" for role in choices)
             raise InputError(
@@ -113,6 +113,24 @@ class Recordings:
             for path, span, partner in zip(paths, spans, partners, strict=True)
         ]
 
+    def says(self, role: str) -> bool:
+        """Whether there are answers, and not probabilities alone."""
+        return any(self._answers_in(self.folder / role))
+
+    def probabilities(self, role: str, spans: Sequence[Span]) -> list[dict[str, np.ndarray]] | None:
+        """What it predicted in each span, by name [n_frames]; None if it predicts nothing."""
+        folder = self.folder / role
+        if not any(folder.glob(f"*{PROBABILITIES}")):
+            return None
+        paths = [folder / f"{file_name(span)}{PROBABILITIES}" for span in spans]
+        missing = [path.name for path in paths if not path.is_file()]
+        if missing:
+            raise InputError(f"{folder}: {len(missing)} of {len(spans)} chunks are not there, such as {missing[0]}")
+        return [
+            prediction.read_probabilities(path, seconds_to_frames(span.seconds))
+            for path, span in zip(paths, spans, strict=True)
+        ]
+
     def check_manifest(self, expected: dict[str, Any]) -> None:
         """Raises `InputError` if the folder has the manifest of another protocol, corpus or chunk list."""
         path = self.folder / MANIFEST
@@ -137,7 +155,7 @@ class Recordings:
         )
 
 
-_NOT_SAID = ("prompt", "partner", "probabilities")
+_NOT_SAID = ("prompt", "partner", "both", "probabilities")
 
 
 def file_name(span: Span) -> str:
@@ -180,7 +198,7 @@ def _read_sound(path: pathlib.Path, span: Span, detector: str, partner: np.ndarr
         raise InputError(f"{path}: lasts {seconds:.2f} s and its chunk {span.seconds:g} s{hint}")
     speech = [cut(activity.detect(channel, rate, detector), 0, span.seconds) for channel in audio]
     if len(audio) == 2 and partner is not None:
-        real, *heard = (frames_of(each, int(span.seconds * FRAMES_PER_SECOND)) for each in (partner, *speech))
+        real, *heard = (frames_of(each, seconds_to_frames(span.seconds)) for each in (partner, *speech))
         own_is_partner, other_is_partner = (float(np.mean(each == real)) for each in heard)
         if own_is_partner > max(other_is_partner, 0.9):
             raise InputError(f"{path}: its left channel is the partner's; the agent's own channel goes left")

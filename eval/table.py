@@ -85,6 +85,25 @@ COLUMNS = (
     Column("selectivity", "selectivity", "How much more it starts where the human did than elsewhere.", 2, 1, True),
     Column("gate_obedience", "gate", "Share of 20 ms frames in which the sound agrees with the decision to speak."),
     Column("swap_llr", "swap LLR", "LLR with the true partner when another was heard; at most 0.", 3, 1, True),
+    Column("memorised", "memorised", "Best match of a minute with train dialogues; humans to .60, flagged above .70."),
+    Column("shift_hold_accuracy", "shift/hold", "Balanced accuracy of who speaks after a silence; chance .5."),
+    Column("backchannel_accuracy", "backchannel", "Balanced accuracy of predicting a backchannel; chance .5."),
+    Column("frame_bits", "bits/frame", "Surprise at the real speech, bits a 20 ms frame; lower is better.", 4),
+)
+PEER_COLUMNS = (
+    Column("peer_ipu_per_min", "IPU/min", "dGSLM: inter-pausal units of both speakers a minute.", 1),
+    Column("peer_ipu_s_per_min", "IPU s/min", "dGSLM: seconds of them a minute.", 1),
+    Column("peer_pause_per_min", "pause/min", "dGSLM: pauses of both speakers a minute.", 1),
+    Column("peer_pause_s_per_min", "pause s/min", "dGSLM: seconds of them a minute.", 1),
+    Column("peer_gap_per_min", "gap/min", "dGSLM: gaps a minute.", 1),
+    Column("peer_gap_s_per_min", "gap s/min", "dGSLM: seconds of them a minute.", 1),
+    Column("peer_overlap_per_min", "overlap/min", "dGSLM: stretches in which both speak, a minute.", 1),
+    Column("peer_overlap_s_per_min", "overlap s/min", "dGSLM: seconds of them a minute.", 1),
+    Column("peer_takeover_rate", "takeover", "Full-Duplex-Bench: share of the partner's possible turn ends taken."),
+    Column("peer_latency_median", "latency, s", "Full-Duplex-Bench: median latency, with its sign.", 2, 1, True),
+    Column("peer_corr_ipu", "r IPU", "SyncLLM: correlation of mean IPU durations with the human of the same chunk."),
+    Column("peer_corr_pause", "r pause", "SyncLLM: the same of pauses."),
+    Column("peer_corr_fto", "r FTO", "SyncLLM: the same of floor-transfer offsets."),
 )
 
 
@@ -102,9 +121,11 @@ def columns_of(rows: Sequence[Mapping[str, float | None]], columns: Sequence[Col
     return [column for column in columns if any(column.text(row) != DASH for row in rows)]
 
 
-def render(names: Sequence[str], rows: Sequence[Mapping[str, float | None]]) -> str:
+def render(
+    names: Sequence[str], rows: Sequence[Mapping[str, float | None]], choices: Sequence[Column] = COLUMNS
+) -> str:
     """The rows as lines of text, one a row under a head, in columns that line up."""
-    columns = columns_of(rows)
+    columns = columns_of(rows, choices)
     cells = [["", *(column.title for column in columns)]]
     for name, row in zip(names, rows, strict=True):
         cells.append([name, *(column.text_with_interval(row) for column in columns)])
