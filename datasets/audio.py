@@ -36,13 +36,15 @@ def read_wav(
     path = pathlib.Path(path)
     with _opened(path, channels, sample_rate) as sound:
         # By blocks: a compressed file may promise a length that no memory could hold.
-        audio = np.concatenate(list(_blocks(sound))).T
+        blocks = list(_blocks(sound))
         rate, promised = sound.samplerate, sound.frames
+    audio = np.empty((blocks[0].shape[1], sum(map(len, blocks))), np.float32)
+    np.concatenate([block.T for block in blocks], axis=1, out=audio)
     if audio.shape[1] < promised:
         raise InputError(f"{path}: ends after {audio.shape[1]} of {promised} samples; the file is cut short")
     if not np.isfinite(audio).all():
         raise InputError(f"{path}: has samples that are not finite (NaN or infinity); export it again")
-    return np.ascontiguousarray(audio), rate
+    return audio, rate
 
 
 def read_header(path: str | os.PathLike, channels: int | None = None) -> tuple[int, int]:
