@@ -20,7 +20,7 @@ All functions are pure. Intervals are IPUs, float64 [n, 2] of (start, end) in se
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -226,6 +226,29 @@ def statistics(happened: Sequence[Events]) -> dict[str, float]:
     for name, seconds in lengths.items():
         result |= {f"{name}_per_min": len(seconds) / minutes, **_mean_and_median(name, seconds)}
     return {name: float(value) for name, value in result.items()}
+
+
+def statistics_text(found: Mapping[str, float]) -> list[tuple[str, str]]:
+    """The statistics as the lines of a table: (title, numbers)."""
+    return [(title, text.format(**found)) for title, text in _LINES]
+
+
+_LINES = (
+    ("speech of channel 0 / 1, share of the time", "{speech_0:.3f} / {speech_1:.3f}"),
+    ("nobody / only 0 / only 1 / both", "{nobody:.3f} / {only_0:.3f} / {only_1:.3f} / {both:.3f}"),
+    ("IPU per min; mean; median, s", "{ipu_per_min:.1f}; {ipu_mean:.2f}; {ipu_median:.2f}"),
+    ("pause per min; mean; median, s", "{pause_per_min:.1f}; {pause_mean:.2f}; {pause_median:.2f}"),
+    ("gap per min; mean; median, s", "{gap_per_min:.1f}; {gap_mean:.2f}; {gap_median:.2f}"),
+    ("between-overlap per min; median, s", "{between_overlap_per_min:.2f}; {between_overlap_median:.2f}"),
+    ("within-overlap per min; median, s", "{within_overlap_per_min:.2f}; {within_overlap_median:.2f}"),
+    ("FTO n; mean / median, s", "{fto_n:.0f}; {fto_mean:.3f} / {fto_median:.3f}"),
+    (
+        "FTO overlapping / over 200 ms / over 1 s",
+        "{fto_overlapping:.1%} / {fto_over_200ms:.1%} / {fto_over_1s:.1%}",
+    ),
+    ("turn mean / median, s", "{turn_mean:.2f} / {turn_median:.2f}"),
+    ("backchannel-like per min", "{backchannel_per_min:.2f}"),
+)
 
 
 def _floor(a: np.ndarray, b: np.ndarray, duration_seconds: float) -> tuple[np.ndarray, np.ndarray]:
