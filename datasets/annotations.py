@@ -88,7 +88,7 @@ def read(path: str | os.PathLike) -> Annotation:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise InputError(f"{path}: not a file of speech intervals; wanted is {', '.join(_READERS)}")
-    labels, segments = reader(_text(path), path)
+    labels, segments = reader(read_text(path), path)
     spoken = sorted((s for s in segments if _is_long(s, path)), key=lambda segment: (segment.start, segment.end))
     return Annotation(path, tuple(dict.fromkeys([*labels, *(s.label for s in spoken)])), tuple(spoken))
 
@@ -180,10 +180,11 @@ def _checked(times: list[tuple[float, float]], duration_seconds: float | None, w
     return dialogue_lib.validate_intervals(intervals[intervals[:, 1] > intervals[:, 0]], duration_seconds, what)
 
 
-def _text(path: pathlib.Path) -> str:
+def read_text(path: pathlib.Path) -> str:
+    """The text of a file in UTF-8 or, by its first bytes, UTF-16; raises `InputError` for others and for huge ones."""
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise InputError(f"{path}: larger than {_MOST_BYTES >> 20} MB; is it really a file of speech intervals?")
+            raise InputError(f"{path}: larger than {_MOST_BYTES >> 20} MB; is it really a file of annotations?")
         raw = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
@@ -212,7 +213,7 @@ def _read_textgrid(text: str, path: pathlib.Path) -> tuple[list[str], list[Segme
         if header[1] != "TextGrid" or header[4] != "exists":
             raise ValueError("its header is not that of a TextGrid with tiers")
         tiers = [_read_tier(tokens) for _ in range(int(header[5]))]
-    except (StopIteration, RuntimeError, ValueError, TypeError) as error:
+    except (StopIteration, RuntimeError, ValueError, TypeError, OverflowError) as error:
         problem = "it ends too early" if isinstance(error, StopIteration | RuntimeError) else error
         raise InputError(f"{path}: not a whole Praat TextGrid ({problem}); save it again as a text file") from error
     tiers = _words_only([tier for tier in tiers if tier is not None])
@@ -229,6 +230,8 @@ def _read_tier(tokens: Iterator) -> tuple[str, list[tuple[float, float, str]]] |
     kind, name, _, _, size = (next(tokens) for _ in range(5))
     if kind not in ("IntervalTier", "TextTier"):
         raise ValueError(f"{kind!r} is no kind of tier")
+    if not isinstance(name, str):
+        raise ValueError(f"a tier is called {name:g}, without quotes")
     width = 3 if kind == "IntervalTier" else 2
     rows = []
     for _ in range(int(size)):
@@ -267,7 +270,7 @@ def _read_rttm(text: str, path: pathlib.Path) -> tuple[list[str], list[Segment]]
 def _read_csv(text: str, path: pathlib.Path) -> tuple[list[str], list[Segment]]:
     header = text.partition("\n")[0]
     delimiter = max(",;\t", key=header.count)
-    rows = list(csv.reader(text.splitlines(), delimiter=delimiter))
+    rows = csv_rows(text, path, delimiter)
     names = [name.strip().lower() for name in rows[0]] if rows else []
     label = "channel" if "channel" in names else "speaker"
     missing = [name for name in ("start", "end", label) if name not in names]
@@ -287,6 +290,14 @@ def _read_csv(text: str, path: pathlib.Path) -> tuple[list[str], list[Segment]]:
             continue
         segments.append(Segment(cells[label], start, end, text, cells.get("speaker", "") if label == "channel" else ""))
     return [], segments
+
+
+def csv_rows(text: str, path: pathlib.Path, delimiter: str = ",") -> list[list[str]]:
+    """The fields of each line; raises `InputError` where quotes or lengths are not those of a table."""
+    try:
+        return list(csv.reader(text.splitlines(), delimiter=delimiter, skipinitialspace=True))
+    except csv.Error as error:
+        raise InputError(f"{path}: not a table ({error})") from error
 
 
 def _read_audacity(text: str, path: pathlib.Path) -> tuple[list[str], list[Segment]]:

@@ -195,11 +195,12 @@ def load_tables(path: str | os.PathLike) -> tuple[dict[str, Tables], dict]:
             role: _checked(Tables(_from_rows(counted["toggles"]), _from_rows(counted["frames"])))
             for role, counted in content["roles"].items()
         }
+        provenance = dict(content["provenance"])
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; count a table with python -m datasets.hazard") from error
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError(f"{path}: not a hazard table ({error}); count it with python -m datasets.hazard") from error
-    return tables, content["provenance"]
+    return tables, provenance
 
 
 @functools.cache

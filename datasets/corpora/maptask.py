@@ -37,6 +37,7 @@ _WHERE = "the archive maptaskv2-1 of https://groups.inf.ed.ac.uk/maptask/maptask
 _NAME = re.compile(r"q[1-8][en]c[1-8]")
 _RECORDING = re.compile(r"(q[1-8][en]c[1-8])\.(mix|g|f|1|2)\.(?:wav|flac|ogg|sph)", re.IGNORECASE)
 _CHANNEL_FILES = (("g", "f"), ("1", "2"))
+_MOST_XML_BYTES = 64 << 20
 _LONGEST_SECONDS = 24 * 3600.0
 
 
@@ -210,10 +211,13 @@ def _check_conversation(name: str | None, conversation: Element) -> None:
 
 def _parse(path: pathlib.Path) -> Element:
     try:
+        if path.stat().st_size > _MOST_XML_BYTES:
+            raise InputError(f"{path}: larger than {_MOST_XML_BYTES >> 20} MB; unpack the archive again")
         return ElementTree.parse(path).getroot()
     except FileNotFoundError as error:
         raise InputError(f"{path}: missing from the Map Task annotations; unpack the archive again") from error
-    except (ParseError, defusedxml.DefusedXmlException) as error:
+    # LookupError: an encoding that does not exist.
+    except (ParseError, defusedxml.DefusedXmlException, LookupError) as error:
         raise InputError(f"{path}: not whole XML ({error}); unpack the archive again") from error
 
 

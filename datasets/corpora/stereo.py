@@ -79,7 +79,7 @@ class Stereo(corpora.Corpus):
         rate = self.sample_rate
         return dialogue_lib.Dialogue(
             name=name,
-            split=self._splits[name],
+            split=_split(path, self._root),
             duration_seconds=seconds,
             speech=found.speech,
             words=found.words,

@@ -13,7 +13,6 @@ left out: of 2,400 calls about 1,560 are for training, 15 for validation and 35 
 knows who speaks: calls are drawn, 80, 10 and 10 %, and a test speaker may have been heard in training.
 """
 
-import csv
 import functools
 import hashlib
 import math
@@ -23,7 +22,7 @@ import re
 
 import numpy as np
 
-from datasets import corpora
+from datasets import annotations, corpora
 from datasets import dialogue as dialogue_lib
 from datasets.corpora import recorded
 from datasets.errors import InputError
@@ -192,7 +191,7 @@ def _in_order(name: str, parts: dict[str, pathlib.Path]) -> list[pathlib.Path]:
 def _read_side(path: pathlib.Path) -> tuple[np.ndarray, tuple[dialogue_lib.Word, ...], float]:
     """Speech [n, 2], words and the end in seconds of one side."""
     words, last = [], 0.0
-    for number, line in enumerate(_lines(path), 1):
+    for number, line in enumerate(annotations.read_text(path).splitlines(), 1):
         fields = line.split()
         if not fields:
             continue
@@ -238,9 +237,5 @@ def _read_people(path: pathlib.Path) -> dict[str, dict]:
 
 
 def _rows(path: pathlib.Path, least: int) -> list[list[str]]:
-    rows = csv.reader(_lines(path), skipinitialspace=True)
+    rows = annotations.csv_rows(annotations.read_text(path), path)
     return [[cell.strip() for cell in row] for row in rows if len(row) >= least]
-
-
-def _lines(path: pathlib.Path) -> list[str]:
-    return path.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -2,6 +2,8 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from datasets import annotations
 from datasets.annotations import channel_labels, pair_of_channels, read, read_intervals
@@ -267,6 +269,44 @@ def test_a_channel_without_a_label_is_silent():
     first, second = pair_of_channels({"left": np.array([[0.0, 1.0]])}, "x")
     np.testing.assert_array_equal(first, [[0, 1]])
     assert second.shape == (0, 2)
+
+
+def _write_audacity(rows) -> str:
+    return "".join(f"{start}\t{end}\t{label}\n" for label, start, end in rows)
+
+
+def _write_rttm(rows) -> str:
+    lines = (f"SPEAKER x 1 {s} {repr(e - s)} <NA> <NA> {label} <NA> <NA>\n" for label, s, e in rows)
+    return "".join(lines)
+
+
+def _write_csv(rows) -> str:
+    return "start,end,channel\n" + "".join(f"{start},{end},{label}\n" for label, start, end in rows)
+
+
+def _write_textgrid(rows) -> str:
+    tiers = []
+    for label in dict.fromkeys(label for label, _, _ in rows):
+        marked = [f'{start}\n{end}\n"x"\n' for its, start, end in rows if its == label]
+        tiers.append(f'"IntervalTier"\n"{label}"\n0\n999\n{len(marked)}\n{"".join(marked)}')
+    return f'File type = "ooTextFile"\nObject class = "TextGrid"\n0\n999\n<exists>\n{len(tiers)}\n{"".join(tiers)}'
+
+
+@pytest.mark.parametrize(
+    ("suffix", "writer"),
+    [("txt", _write_audacity), ("rttm", _write_rttm), ("csv", _write_csv), ("TextGrid", _write_textgrid)],
+)
+@given(edges=st.lists(st.integers(0, 10**6), min_size=2, max_size=40, unique=True))
+def test_every_format_brings_back_the_same_intervals(tmp_path_factory, suffix, writer, edges):
+    milliseconds = np.sort(edges)[: len(edges) // 2 * 2].reshape(-1, 2)
+    rows = [(("left", "right")[i % 2], s / 1000, e / 1000) for i, (s, e) in enumerate(milliseconds.tolist())]
+    path = tmp_path_factory.getbasetemp() / f"round.{suffix}"
+    path.write_text(writer(rows))
+    found = read_intervals(path, 1000.0)
+    assert list(found) == list(dict.fromkeys(label for label, _, _ in rows))
+    for label, intervals in found.items():
+        expected = np.array([(start, end) for its, start, end in rows if its == label])
+        np.testing.assert_allclose(intervals, expected, atol=1e-9)
 
 
 def test_what_is_not_text_is_named(tmp_path):
