@@ -53,35 +53,38 @@ class LevelHistogram:
     Args:
         batches: of `datasets.pipeline.crops`, of the train split.
         sample_rate: Hz.
-        coding: `zoo.coding.Levels`.
+        coding: of `zoo.coding`.
     """
 
     def __init__(self, batches: Iterable[Mapping[str, tf.Tensor]], sample_rate: int, coding):
         self._sample_rate, self._coding = sample_rate, coding
         counts = np.ones((_N_LEVELS, LEVELS))
         for batch in batches:
-            loudness, levels = self._speech(batch)
+            loudness, levels, _ = self._speech(batch)
             counts += np.bincount(loudness * LEVELS + levels, minlength=counts.size).reshape(counts.shape)
         self._log2 = np.log2(counts / counts.sum(axis=1, keepdims=True))
         self._bits, self._samples = 0.0, 0
 
     def add(self, batch: Mapping[str, tf.Tensor]) -> None:
-        loudness, levels = self._speech(batch)
-        self._bits -= float(self._log2[loudness, levels].sum())
+        loudness, levels, finer = self._speech(batch)
+        self._bits += float(finer.sum() - self._log2[loudness, levels].sum())
         self._samples += len(levels)
 
     def result(self) -> float:
         return self._bits / max(self._samples, 1)
 
     def _speech(self, batch):
-        """Loudness index and level of every sample where the gate is open, two int [n]."""
+        """Loudness, cell and bits within the cell of every sample where the gate is open, three [n]."""
         example = by_speaker(batch)
         level = hearing.level_db(example["own_audio"], self._sample_rate).numpy()
         chosen = (example["gate"] * example["mask"]).numpy() > 0
         loudness = np.clip(-level / _LEVEL_STEP_DB, 0, _N_LEVELS - 1).astype(int)
         hop = self._sample_rate // FRAMES_PER_SECOND
-        levels = self._coding.encode(example["own_audio"]).numpy().reshape(*chosen.shape, hop)[chosen]
-        return np.repeat(loudness[chosen], hop), levels.ravel()
+        levels, finer = (
+            each.numpy().reshape(*chosen.shape, hop)[chosen].ravel()
+            for each in self._coding.coarse(example["own_audio"])
+        )
+        return np.repeat(loudness[chosen], hop), levels, finer
 
 
 def _cells(gate: tf.Tensor) -> np.ndarray:

@@ -1,34 +1,53 @@
-"""What a sample is to a model: 256 levels on a curve and a softmax over them.
+"""What a sample is to a model: one of 256 levels, drawn from a softmax, or a number, drawn from logistics.
 
-A *token* is what the samples before are handed back as, and what is predicted.
+A *token* is what the samples before are handed back as, and what is predicted: a level, or a 16-bit sample.
 """
 
+import math
+
+import keras
 import numpy as np
 import tensorflow as tf
 
 from datasets.errors import InputError
-from zoo.layers import LEVELS, sample_categorical
+from zoo.layers import LEVELS, SmoothLevels, running_sum, sample_categorical
 
 _MU = 255.0
 _A = 87.6
+_STEP = 2.0**-15
+_COMPONENTS = 10
+# Half a step of 16 bits is e^-11; sharper logistics all mean one step.
+_SHARPEST = -12.0
+# What a fresh network's zeros stand for: e^-4 is the loudness of soft speech.
+_LOG_SCALE = -4.0
+
+
+def find(name: str) -> "Levels | Logistics":
+    """By its name: "mu-law", "a-law", "linear" (256 levels on that curve) or "mixture" (of logistics)."""
+    if name == "mixture":
+        return Logistics()
+    if name not in CURVES:
+        raise InputError(f"--set=coding={name}: no such coding; the choices are {', '.join(CURVES)}, mixture")
+    return Levels(name)
 
 
 class Levels:
-    """256 levels, evenly spaced on a curve.
+    """256 levels, evenly spaced on a curve, and a softmax over them (van den Oord et al. 2016, section 2.2).
 
     Args:
         curve: "mu-law" or "a-law" (ITU-T G.711's curves, as formulas), or "linear".
 
     Attributes:
         parameters: int. Numbers that are predicted for each sample.
+        dtype: of tokens.
     """
 
     parameters = LEVELS
+    dtype = tf.int32
+    initializer = SmoothLevels(0.1)
 
     def __init__(self, curve: str):
-        if curve not in _CURVES:
-            raise InputError(f"--set=levels={curve}: no such curve; the choices are {', '.join(_CURVES)}")
-        self._compress, self._expand = _CURVES[curve]
+        self._compress, self._expand = CURVES[curve]
 
     def encode(self, audio: tf.Tensor) -> tf.Tensor:
         """float [-1, 1] to int32 [0, 255]; what is beyond counts as full scale."""
@@ -51,8 +70,101 @@ class Levels:
         """logits [..., 256], uniform [...] in [0, 1) -> levels [...]."""
         return sample_categorical(logits / temperature, uniform)
 
+    def embedding(self, channels: int, name: str) -> keras.layers.Layer:
+        """A layer from tokens [...] to [..., channels], built."""
+        layer = keras.layers.Embedding(LEVELS, channels, SmoothLevels(0.5), name=name)
+        layer.build()
+        return layer
+
+    def coarse(self, audio: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """One of 256 cells, and the bits of a sample's place in it where all are alike: two [...]."""
+        levels = self.encode(audio)
+        return levels, tf.zeros(tf.shape(levels))
+
     def _at(self, place: tf.Tensor) -> tf.Tensor:
         return tf.clip_by_value(self._expand(2.0 * place / (LEVELS - 1) - 1.0), -1.0, 1.0)
+
+
+class Logistics:
+    """16-bit samples, and a mixture of ten logistics cut into their steps (Salimans et al. 2017, section 2.1).
+
+    Of the 30 numbers that are predicted, ten are the components' logits, ten the means, ten the logarithms of scale.
+    """
+
+    parameters = 3 * _COMPONENTS
+    dtype = tf.float32
+    initializer = "glorot_uniform"
+
+    def encode(self, audio: tf.Tensor) -> tf.Tensor:
+        """float [-1, 1] to the nearest 16-bit step, float32; what is beyond counts as full scale."""
+        return tf.clip_by_value(tf.round(audio / _STEP) * _STEP, -1.0, 1.0 - _STEP)
+
+    def decode(self, samples: tf.Tensor) -> tf.Tensor:
+        return samples
+
+    def nats(self, parameters: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
+        """-log P(16-bit sample): parameters [..., 30], samples [...] -> [...]."""
+        weight, mean, log_scale = self._split(parameters)
+        sharp, x = tf.exp(-log_scale), samples[..., None]
+        above, below = (x + _STEP / 2 - mean) * sharp, (x - _STEP / 2 - mean) * sharp
+        middle = (x - mean) * sharp
+        share = tf.sigmoid(above) - tf.sigmoid(below)
+        # In the tails, where two numbers that are almost one are subtracted, the density in the middle of the step.
+        density = middle - log_scale - 2.0 * tf.nn.softplus(middle) + math.log(_STEP)
+        inside = tf.where(share > 1e-4, tf.math.log(tf.maximum(share, 1e-12)), density)
+        first, last = x < -1.0 + _STEP / 2, x > 1.0 - 1.5 * _STEP
+        each = tf.where(first, -tf.nn.softplus(-above), tf.where(last, -tf.nn.softplus(below), inside))
+        return -tf.reduce_logsumexp(tf.nn.log_softmax(weight) + each, axis=-1)
+
+    def sample(self, parameters: tf.Tensor, uniform: tf.Tensor, temperature) -> tf.Tensor:
+        """parameters [..., 30], uniform [...] in [0, 1) -> samples [...].
+
+        One random number does for both draws: where it lies among the components chooses one, and where it lies in
+        that one's share is uniform again. `temperature` divides the logits and multiplies the scales.
+        """
+        weight, mean, log_scale = self._split(parameters)
+        share = tf.nn.softmax(weight / temperature)
+        chosen = sample_categorical(weight / temperature, uniform)
+        pick = tf.one_hot(chosen, _COMPONENTS)
+        mean, log_scale, share, until = (
+            tf.reduce_sum(pick * each, axis=-1) for each in (mean, log_scale, share, running_sum(share))
+        )
+        within = tf.clip_by_value(1.0 - (until - uniform) / share, 1e-5, 1.0 - 1e-5)
+        return self.encode(mean + temperature * tf.exp(log_scale) * (tf.math.log(within) - tf.math.log1p(-within)))
+
+    def embedding(self, channels: int, name: str) -> keras.layers.Layer:
+        """A layer from tokens [...] to [..., channels], built."""
+        layer = _OfNumber(channels, name=name)
+        layer.build()
+        return layer
+
+    def coarse(self, audio: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """One of 256 mu-law cells, and the bits of a sample's place in it where all are alike: two [...]."""
+        curve = Levels("mu-law")
+        edges = tf.concat([[-1.0], curve.edges(), [1.0]], axis=0)
+        levels = curve.encode(audio)
+        return levels, tf.math.log(tf.gather((edges[1:] - edges[:-1]) / _STEP, levels)) / math.log(2.0)
+
+    def _split(self, parameters):
+        weight, mean, log_scale = tf.split(parameters, 3, axis=-1)
+        return weight, mean, tf.maximum(log_scale + _LOG_SCALE, _SHARPEST)
+
+
+class _OfNumber(keras.layers.Layer):
+    """A linear layer of one number."""
+
+    def __init__(self, channels: int, **kwargs):
+        super().__init__(**kwargs)
+        self.channels = channels
+
+    def build(self, input_shape=None):
+        self.kernel = self.add_weight(
+            shape=(self.channels,), initializer=keras.initializers.RandomNormal(stddev=1.0), name="kernel"
+        )
+        self.bias = self.add_weight(shape=(self.channels,), initializer="zeros", name="bias")
+
+    def call(self, x):
+        return x[..., None] * self.kernel + self.bias
 
 
 def _mu_compress(x):
@@ -73,7 +185,7 @@ def _a_expand(y):
     return tf.sign(y) * tf.where(size < 1.0, size, tf.math.exp(size - 1.0)) / _A
 
 
-_CURVES = {
+CURVES = {
     "mu-law": (_mu_compress, _mu_expand),
     "a-law": (_a_compress, _a_expand),
     "linear": (tf.identity, tf.identity),

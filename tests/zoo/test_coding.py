@@ -1,9 +1,11 @@
 import librosa
 import numpy as np
 import pytest
+import scipy.stats
 
 from datasets.errors import InputError
-from zoo.coding import Levels
+from zoo import coding as codings
+from zoo.coding import Levels, Logistics
 from zoo.layers import LEVELS
 
 AUDIO = np.linspace(-1.0, 1.0, 4001, dtype=np.float32)
@@ -67,6 +69,72 @@ def test_nats_are_of_the_softmax_and_temperature_divides_the_logits(coding):
     np.testing.assert_array_equal(coding.sample(logits, uniform, 0.5), coding.sample(2 * logits, uniform, 1.0))
 
 
-def test_unknown_curves_are_refused_with_the_choices():
-    with pytest.raises(InputError, match="--set=levels=u-law: no such curve; the choices are mu-law, a-law, linear"):
-        Levels("u-law")
+def test_codings_are_found_by_name_and_unknown_ones_refused():
+    assert isinstance(codings.find("mixture"), Logistics) and isinstance(codings.find("a-law"), Levels)
+    with pytest.raises(InputError, match="--set=coding=u-law: no such coding; the choices are mu-law, .*mixture"):
+        codings.find("u-law")
+
+
+STEP = 2.0**-15
+
+
+def _mixture(rng, n: int = 1) -> tuple[np.ndarray, list, np.ndarray]:
+    """Parameters [n, 30], and what they mean: shares [n, 10] and scipy's logistics."""
+    weight, mean = rng.standard_normal((n, 10)), 0.3 * rng.standard_normal((n, 10))
+    log_scale = rng.uniform(-3, 1, (n, 10))
+    parameters = np.concatenate([weight, mean, log_scale], axis=1).astype(np.float32)
+    share = np.exp(weight) / np.exp(weight).sum(axis=1, keepdims=True)
+    return parameters, share, scipy.stats.logistic(mean, np.exp(log_scale - 4.0))
+
+
+def test_the_mixture_is_that_of_scipy():
+    rng, coding = np.random.default_rng(0), Logistics()
+    parameters, share, logistics = _mixture(rng, 400)
+    samples = coding.encode(rng.uniform(-1, 1, 400)).numpy()
+    samples[:2] = -1.0, 1.0 - STEP
+    x = samples[:, None].astype(float)
+    upper = np.where(x > 1 - 1.5 * STEP, 1.0, logistics.cdf(x + STEP / 2))
+    mass = (share * (upper - np.where(x < -1 + STEP / 2, 0.0, logistics.cdf(x - STEP / 2)))).sum(axis=1)
+    sure = mass > 1e-13  # scipy's difference of numbers that are almost one loses the rest
+    np.testing.assert_allclose(coding.nats(parameters, samples)[sure], -np.log(mass[sure]), rtol=2e-3, atol=2e-3)
+    assert sure.mean() > 0.5 and np.isfinite(coding.nats(parameters, samples)).all()
+
+
+def test_the_mixture_is_a_distribution_over_16_bits():
+    parameters, _, _ = _mixture(np.random.default_rng(1))
+    every = np.arange(-(2**15), 2**15, dtype=np.float32) * np.float32(STEP)
+    nats = Logistics().nats(np.repeat(parameters, len(every), axis=0), every).numpy().astype(float)
+    assert np.exp(-nats).sum() == pytest.approx(1.0, abs=1e-3)
+
+
+def test_samples_of_the_mixture_are_distributed_as_it_says():
+    rng, coding = np.random.default_rng(2), Logistics()
+    parameters, share, logistics = _mixture(rng)
+    uniform = rng.random(20_000, dtype=np.float32)
+    drawn = coding.sample(np.repeat(parameters, len(uniform), axis=0), uniform, 1.0).numpy()
+    np.testing.assert_array_equal(drawn, coding.encode(drawn))
+    inside = np.abs(drawn) < 0.99
+    found = scipy.stats.kstest(drawn[inside], lambda x: (share * logistics.cdf(np.reshape(x, (-1, 1)))).sum(axis=1))
+    assert inside.mean() > 0.98 and found.statistic < 0.02
+    cold = coding.sample(np.repeat(parameters, len(uniform), axis=0), uniform, 0.1).numpy()
+    assert cold.std() < drawn.std()
+
+
+def test_16_bits_are_rounded_and_clipped():
+    found = Logistics().encode(np.float32([0.4 * STEP, 0.6 * STEP, -3.0, 3.0])).numpy()
+    np.testing.assert_array_equal(found, [0.0, STEP, -1.0, 1.0 - STEP])
+
+
+def test_the_coarse_view_of_16_bits_counts_every_step_once():
+    every = np.arange(-(2**15), 2**15, dtype=np.float32) * np.float32(STEP)
+    cells, bits = (each.numpy() for each in Logistics().coarse(every))
+    np.testing.assert_array_equal(cells, Levels("mu-law").encode(every))
+    steps = np.bincount(cells, minlength=LEVELS)
+    np.testing.assert_allclose(2.0 ** bits[np.searchsorted(cells, np.arange(LEVELS))], steps, atol=1.01)
+
+
+def test_a_number_is_embedded_linearly():
+    layer = Logistics().embedding(3, "number")
+    one, two, both = (layer(np.array([x], np.float32)).numpy() - layer.bias.numpy() for x in (0.1, 0.2, 0.3))
+    np.testing.assert_allclose(one + two, both, rtol=1e-4)
+    assert layer.kernel.shape == (3,) and np.abs(one).max() > 0

@@ -1,16 +1,41 @@
+import dataclasses
+
+import pytest
+
 from tests.zoo import harness
+from zoo.wavenet.model import PRESETS, WaveNet
+
+SIZES = dict(
+    channels=6,
+    skip_channels=8,
+    head_channels=8,
+    dilations=(1, 2, 4, 8, 16, 32),
+    condition_channels=6,
+    context_channels=6,
+    context_dilations=(1, 2, 4),
+    acoustic_channels=6,
+    acoustic_dilations=(1, 2),
+)
 
 
 class TestWaveNet(harness.TrainedContract):
     name = "wavenet"
-    sizes = dict(
-        channels=6,
-        skip_channels=8,
-        head_channels=8,
-        dilations=(1, 2, 4, 8, 16, 32),
-        condition_channels=6,
-        context_channels=6,
-        context_dilations=(1, 2, 4),
-        acoustic_channels=6,
-        acoustic_dilations=(1, 2),
-    )
+    sizes = SIZES
+
+
+class TestWaveNetOfLogistics(harness.TrainedContract):
+    name = "wavenet"
+    sizes = {**SIZES, "coding": "mixture"}
+    overfit_share = 0.65  # of 16 bits, 80 steps save no more
+
+
+@pytest.mark.parametrize(("coding", "parameters"), [("mu-law", 256), ("mixture", 30)])
+def test_the_paper_preset_has_as_many_weights_as_counted_by_hand(coding, parameters):
+    config = dataclasses.replace(PRESETS["paper"], coding=coding)
+    assert len(config.dilations) == 30 and WaveNet(config).sound.receptive_samples == 3 * 1023 + 2
+    taps = 2 * 256 * 128 if coding == "mu-law" else 2 * (128 + 128)
+    layer = (2 * 128 * 256 + 256) + (128 * (128 + 256) + 128 + 256)
+    conditions = 128 * 30 * 256 + 30 * 256
+    head = (256 * 256 + 256) + (256 * parameters + parameters)
+    room_level = 1
+    assert WaveNet(config).sound.count_params() == taps + 30 * layer + conditions + head + room_level

@@ -6,9 +6,9 @@ noise with the long-term spectrum of the speaker.
 
 import dataclasses
 
-from zoo import registry
+from datasets.errors import InputError
+from zoo import coding, registry
 from zoo.agent import CountedConfig, DialogueModel
-from zoo.coding import Levels
 from zoo.dialogue_tier import CountedTier
 from zoo.hazard.sound import LinearPrediction, LongTermSpectrum
 
@@ -19,11 +19,15 @@ class HazardConfig(CountedConfig):
 
     Attributes:
         order: coefficients of the linear prediction.
-        levels: curve of the 256 levels: "mu-law", "a-law" or "linear".
+        coding: of samples: "mu-law", "a-law" or "linear" (256 levels).
     """
 
     order: int = 16
-    levels: str = "mu-law"
+    coding: str = "mu-law"
+
+    def __post_init__(self):
+        if self.coding not in coding.CURVES:
+            raise InputError(f"--set=coding={self.coding}: the table's noise has levels; {', '.join(coding.CURVES)}")
 
 
 PRESETS = {"tiny": HazardConfig(), "small": HazardConfig(sample_rate=16000, order=32)}
@@ -41,7 +45,7 @@ class Hazard(DialogueModel):
         super().__init__(config, **kwargs)
         self.dialogue = CountedTier(config.mel_bands, name="dialogue")
         self.acoustic = LongTermSpectrum(config.mel_bands, config.voices, config.order, name="acoustic")
-        self.sound = LinearPrediction(config.hop, Levels(config.levels), config.order + 1, name="sound")
+        self.sound = LinearPrediction(config.hop, coding.find(config.coding), config.order + 1, name="sound")
         self.dialogue.build()
         self.acoustic.build()
         self.sound.build()

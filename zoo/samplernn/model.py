@@ -13,10 +13,9 @@ optimiser at each truncation; a window starts from the learned initial state.
 import dataclasses
 
 from datasets.errors import InputError
-from zoo import registry
+from zoo import coding, registry
 from zoo.acoustic import AcousticTier
 from zoo.agent import DialogueConfig, DialogueModel
-from zoo.coding import Levels
 from zoo.dialogue_tier import DialogueTier
 from zoo.recurrent import CELLS, RecurrentStack
 from zoo.samplernn.sound import SampleTiers
@@ -31,7 +30,7 @@ class SampleRNNConfig(DialogueConfig):
         channels, layers: of each recurrent tier of sound.
         cell: "gru" or "lstm", of all recurrent layers.
         weight_norm: whether linear layers are weight-normalised.
-        levels: curve of the 256 levels: "mu-law", "a-law" or "linear".
+        coding: of samples: "mu-law", "a-law" or "linear" (256 levels), or "mixture" (of logistics, 16 bits).
         embedding_channels: of a level.
         sample_channels, sample_layers: of the perceptron.
         truncate_samples: how far back a gradient of sound passes.
@@ -46,7 +45,7 @@ class SampleRNNConfig(DialogueConfig):
     layers: int = 1
     cell: str = "gru"
     weight_norm: bool = True
-    levels: str = "mu-law"
+    coding: str = "mu-law"
     embedding_channels: int = 16
     sample_channels: int = 96
     sample_layers: int = 1
@@ -74,7 +73,7 @@ class SampleRNNConfig(DialogueConfig):
 
 _PAPER = SampleRNNConfig(
     sample_rate=16000,
-    levels="linear",
+    coding="linear",
     channels=1024,
     embedding_channels=256,
     sample_channels=1024,
@@ -143,7 +142,7 @@ class SampleRNN(DialogueModel):
         )
         self.sound = SampleTiers(
             config.hop,
-            Levels(config.levels),
+            coding.find(config.coding),
             config.condition_channels,
             config.frame_samples,
             config.channels,

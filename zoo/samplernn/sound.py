@@ -10,7 +10,7 @@ import math
 import keras
 import tensorflow as tf
 
-from zoo.layers import LEVELS, NormalisedDense, SmoothLevels
+from zoo.layers import NormalisedDense
 from zoo.recurrent import RecurrentStack
 from zoo.sound import SoundTier
 
@@ -89,7 +89,8 @@ class SampleTiers(SoundTier):
             FrameTier(size, size // part, width, channels, layers, cell, weight_norm, truncate_samples // size)
             for size, part, width in zip(frame_samples, below, widths, strict=True)
         ]
-        self.embedding = keras.layers.Embedding(LEVELS, embedding_channels, SmoothLevels(0.5), name="embedding")
+        self.embedding_channels = embedding_channels
+        self.embedding = coding.embedding(embedding_channels, "embedding")
         self.recent = NormalisedDense(
             sample_channels, weight_norm, use_bias=False, initializer="he_normal", name="recent"
         )
@@ -97,15 +98,14 @@ class SampleTiers(SoundTier):
             NormalisedDense(sample_channels, weight_norm, initializer="he_normal", name=f"hidden{i}")
             for i in range(sample_layers)
         ]
-        self.logits = NormalisedDense(coding.parameters, weight_norm, initializer=SmoothLevels(0.1), name="logits")
+        self.logits = NormalisedDense(coding.parameters, weight_norm, initializer=coding.initializer, name="logits")
 
     def build(self, input_shape=None):
         super().build()
         self.down.build((None, None, self.condition_channels))
-        self.embedding.build()
         for tier in self.tiers:
             tier.build()
-        self.recent.build((None, None, self.taps * self.embedding.output_dim))
+        self.recent.build((None, None, self.taps * self.embedding_channels))
         for layer in (*self.hidden, self.logits):
             layer.build((None, None, self.recent.units))
 
@@ -146,7 +146,8 @@ class SampleTiers(SoundTier):
     @tf.function(jit_compile=True, autograph=False)
     def sample_frame(self, past, gate, condition, state, uniforms, temperature):
         tiers, draw = [tier.stepper() for tier in self.tiers], self._drawer(uniforms, temperature)
-        below = tf.reshape(self.down(condition), [tf.shape(past)[0], -1, self.tiers[0].recurrent.width])
+        top = self.tiers[0]
+        below = tf.reshape(self.down(condition), [-1, self.hop // top.frame_samples, top.recurrent.width])
 
         def descend(depth, above, carried):
             """Fills what one position of the tier above stands for; `carried` is (i, recent levels, state, samples)."""
@@ -167,7 +168,7 @@ class SampleTiers(SoundTier):
             )
             return carried
 
-        samples = tf.TensorArray(tf.int32, self.hop, element_shape=past[:, 0].shape)
+        samples = tf.TensorArray(self.coding.dtype, self.hop, element_shape=past[:, 0].shape)
         recent = self.coding.encode(past[:, -self.tiers[0].frame_samples :])
         _, _, after, samples = loop(0, below, (tf.constant(0), recent, state, samples))
         after = tf.nest.map_structure(
@@ -177,12 +178,12 @@ class SampleTiers(SoundTier):
 
     def _drawer(self, uniforms, temperature):
         """The perceptron and a draw: (given [batch, sample_channels], carried) -> carried."""
-        first, embedding = self.recent.kernel, tf.convert_to_tensor(self.embedding.embeddings)
+        first = self.recent.kernel
         layers = [(layer.kernel, layer.bias) for layer in (*self.hidden, self.logits)]
 
         def draw(above, carried):
             i, recent, state, samples = carried
-            seen = tf.gather(embedding, recent[:, -self.taps :])
+            seen = self.embedding(recent[:, -self.taps :])
             x = tf.matmul(tf.reshape(seen, [tf.shape(seen)[0], first.shape[0]]), first) + above
             for kernel, bias in layers[:-1]:
                 x = tf.nn.relu(tf.matmul(x, kernel) + bias)

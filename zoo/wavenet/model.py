@@ -8,10 +8,9 @@ those of the presets are ours.
 
 import dataclasses
 
-from zoo import registry
+from zoo import coding, registry
 from zoo.acoustic import AcousticTier
 from zoo.agent import DialogueConfig, DialogueModel
-from zoo.coding import Levels
 from zoo.dialogue_tier import DialogueTier
 from zoo.layers import GatedStack
 from zoo.wavenet.sound import DilatedSound
@@ -26,7 +25,7 @@ class WaveNetConfig(DialogueConfig):
     Attributes:
         channels, skip_channels, head_channels: of the sound tier.
         dilations: of the sound tier, in samples, one a layer, kernel size 2.
-        levels: curve of the 256 levels: "mu-law", "a-law" or "linear".
+        coding: of samples: "mu-law", "a-law" or "linear" (256 levels), or "mixture" (of logistics, 16 bits).
         condition_channels: width of what conditions the sound.
         context_channels, context_dilations: of the context stack, in frames, kernel size 3.
         acoustic_channels, acoustic_dilations: of the stack that predicts the acoustic code, kernel size 2.
@@ -36,7 +35,7 @@ class WaveNetConfig(DialogueConfig):
     skip_channels: int = 64
     head_channels: int = 64
     dilations: tuple[int, ...] = (*_OCTAVES, 256)
-    levels: str = "mu-law"
+    coding: str = "mu-law"
     condition_channels: int = 48
     context_channels: int = 48
     context_dilations: tuple[int, ...] = (*_OCTAVES, 256)
@@ -44,7 +43,36 @@ class WaveNetConfig(DialogueConfig):
     acoustic_dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
 
 
-PRESETS = {"tiny": WaveNetConfig()}
+PRESETS = {
+    "tiny": WaveNetConfig(),
+    "small": WaveNetConfig(
+        sample_rate=16000,
+        codes=256,
+        dilations=2 * (*_OCTAVES, 256),
+        skip_channels=96,
+        head_channels=96,
+        learning_rate=6e-3,
+        averaging=0.99,
+        steps=2000,
+    ),
+    "paper": WaveNetConfig(
+        sample_rate=16000,
+        codes=256,
+        channels=128,
+        skip_channels=256,
+        head_channels=256,
+        dilations=3 * (*_OCTAVES, 256, 512),
+        condition_channels=128,
+        context_channels=128,
+        acoustic_channels=128,
+        batch_size=8,
+        window_frames=50,
+        windows=4,
+        learning_rate=1e-3,
+        averaging=0.9999,
+        steps=200_000,
+    ),
+}
 
 
 @registry.register("wavenet", PRESETS)
@@ -76,7 +104,7 @@ class WaveNet(DialogueModel):
         )
         self.sound = DilatedSound(
             config.hop,
-            Levels(config.levels),
+            coding.find(config.coding),
             config.condition_channels,
             config.channels,
             config.skip_channels,

@@ -6,7 +6,8 @@ In frames where the gate is shut every layer reads zeros.
 import keras
 import tensorflow as tf
 
-from zoo.layers import LEVELS, GatedStack, SmoothLevels
+from zoo.coding import Levels
+from zoo.layers import GatedStack
 from zoo.sound import SoundTier
 
 
@@ -23,17 +24,15 @@ class DilatedSound(SoundTier):
         super().__init__(hop, coding, condition_channels, **kwargs)
         self.stack = GatedStack(channels, skip_channels, 2, dilations, name="stack")
         # An embedding of a level is the paper's one-hot input and first convolution in one; two taps.
-        self.now = keras.layers.Embedding(LEVELS, channels, SmoothLevels(0.5), name="now")
-        self.before = keras.layers.Embedding(LEVELS, channels, SmoothLevels(0.5), name="before")
+        self.now = coding.embedding(channels, "now")
+        self.before = coding.embedding(channels, "before")
         self.per_layer = keras.layers.Dense(2 * channels * len(dilations), name="per_layer")
         self.hidden = keras.layers.Dense(head_channels, activation="relu", name="hidden")
-        self.logits = keras.layers.Dense(LEVELS, kernel_initializer=SmoothLevels(0.1), name="logits")
+        self.logits = keras.layers.Dense(coding.parameters, kernel_initializer=coding.initializer, name="logits")
 
     def build(self, input_shape=None):
         super().build()
         channels = self.stack.channels
-        self.now.build()
-        self.before.build()
         self.stack.build((None, None, channels))
         self.per_layer.build((None, None, self.condition_channels))
         self.hidden.build((None, None, self.stack.width))
@@ -66,7 +65,7 @@ class DilatedSound(SoundTier):
     def fused(self):
         from zoo.wavenet.kernel import FusedSound
 
-        return FusedSound(self)
+        return FusedSound(self) if isinstance(self.coding, Levels) else None
 
     def frame_conditions(self, condition):
         """What conditions each layer, [batch, layers, 2 * channels]."""
@@ -100,7 +99,7 @@ class DilatedSound(SoundTier):
             level = self.coding.sample(self._head(skips), uniforms[:, i], temperature)
             return i + 1, level, now, samples.write(i, level), written
 
-        samples = tf.TensorArray(tf.int32, self.hop, element_shape=past[:, 0].shape)
+        samples = tf.TensorArray(self.coding.dtype, self.hop, element_shape=past[:, 0].shape)
         _, _, _, samples, buffers = tf.while_loop(
             lambda i, *_: i < self.hop, body, [tf.constant(0), levels[:, 1], levels[:, 0], samples, buffers]
         )
