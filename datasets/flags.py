@@ -19,7 +19,9 @@ def define_corpus_flags(default: str | None = "simulated", sample_rate: bool = F
         default: of --corpus.
         sample_rate: defines --sample_rate too, for commands that have no model to take it from.
     """
-    flags.DEFINE_string("corpus", default, "Which corpus: maptask-voiced, simulated, ...")
+    flags.DEFINE_string(
+        "corpus", default, "Which corpus: simulated; maptask or switchboard, also -voiced; stereo, your own."
+    )
     flags.DEFINE_string("data_dir", None, "Your copy of the corpus; for Map Task also $MAPTASK_DIR.")
     flags.DEFINE_string("cache_dir", None, "Where rendered and prepared audio is kept; also $BABBLEZOO_CACHE.")
     flags.DEFINE_float("hours", None, "Length of a corpus that is made, not read.", lower_bound=0.0)

@@ -12,7 +12,7 @@ import soundfile
 
 from datasets.errors import InputError
 
-HIGHEST_RATE = 768_000
+LOWEST_RATE, HIGHEST_RATE = 1000, 768_000
 _STREAMED = 0xFFFFFFFF  # Written by those who did not know the length yet.
 _SPHERE_BYTES = 1024
 _WIDEST_CHUNK = 64
@@ -72,8 +72,9 @@ def _check_sphere(path: pathlib.Path, head: bytes) -> None:
 
 
 def _check_rate(path: pathlib.Path, rate: int) -> None:
-    if not 0 < rate <= HIGHEST_RATE:
-        raise InputError(f"{path}: its header claims a sample rate of {rate} Hz; export it again")
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        limits = f"{LOWEST_RATE} to {HIGHEST_RATE}"
+        raise InputError(f"{path}: its header claims a sample rate of {rate} Hz, speech has {limits}; export it again")
 
 
 def _refuse_short(path: pathlib.Path, promised: int, held: int) -> None:

@@ -183,7 +183,7 @@ def _find_folder(data_dir: str | os.PathLike | None) -> pathlib.Path:
 def _find_recordings(root: pathlib.Path) -> dict[str, dict[str, pathlib.Path]]:
     """Sound files by dialogue and part: mix, or g and f, or 1 and 2."""
     found: dict[str, dict[str, pathlib.Path]] = {}
-    for path in recorded.sound_files(root):
+    for path in recorded.every_file(root):
         match = _RECORDING.fullmatch(path.name)
         if match:
             found.setdefault(match[1].lower(), {}).setdefault(match[2].lower(), path)

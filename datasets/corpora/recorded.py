@@ -21,12 +21,18 @@ _LEAST_FRAMES = 25
 
 
 def sound_files(root: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Sound files below a folder, sorted; hidden ones are left out, and folders that are links are not entered."""
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if name.lower().endswith(SOUND_SUFFIXES) and not name.startswith("."):
-                yield pathlib.Path(folder, name)
+    """Sound files below a folder, sorted; folders that are links are not entered."""
+    return (path for path in every_file(root, follow_links=False) if path.name.lower().endswith(SOUND_SUFFIXES))
+
+
+def every_file(root: pathlib.Path, follow_links: bool = True) -> Iterator[pathlib.Path]:
+    """Files below a folder, sorted, but hidden ones; no folder is entered twice, whatever links there are."""
+    entered = {os.path.realpath(root)}
+    for folder, folders, names in os.walk(root, followlinks=follow_links):
+        real = {os.path.realpath(os.path.join(folder, name)): name for name in sorted(folders) if name[0] != "."}
+        folders[:] = sorted(name for path, name in real.items() if path not in entered)
+        entered.update(real)
+        yield from (pathlib.Path(folder, name) for name in sorted(names) if not name.startswith("."))
 
 
 def check_inside(path: pathlib.Path, root: pathlib.Path) -> None:

@@ -16,7 +16,6 @@ knows who speaks: calls are drawn, 80, 10 and 10 %, and a test speaker may have 
 import functools
 import hashlib
 import math
-import os
 import pathlib
 import re
 
@@ -165,16 +164,13 @@ def _find(root: pathlib.Path):
     words: dict[str, dict[str, pathlib.Path]] = {}
     recordings: dict[str, dict[str, pathlib.Path]] = {}
     tables: dict[str, pathlib.Path] = {}
-    for folder, folders, names in os.walk(root):
-        folders.sort()
-        for name in sorted(names):
-            path = pathlib.Path(folder, name)
-            if match := _WORDS.fullmatch(name):
-                words.setdefault(f"sw{match[1]}", {}).setdefault(match[2], path)
-            elif match := _RECORDING.fullmatch(name):
-                recordings.setdefault(f"sw{match[1]}", {}).setdefault((match[2] or "").upper(), path)
-            elif name in ("call_con_tab.csv", "caller_tab.csv"):
-                tables.setdefault(name, path)
+    for path in recorded.every_file(root):
+        if match := _WORDS.fullmatch(path.name):
+            words.setdefault(f"sw{match[1]}", {}).setdefault(match[2], path)
+        elif match := _RECORDING.fullmatch(path.name):
+            recordings.setdefault(f"sw{match[1]}", {}).setdefault((match[2] or "").upper(), path)
+        elif path.name in ("call_con_tab.csv", "caller_tab.csv"):
+            tables.setdefault(path.name, path)
     return words, recordings, tables
 
 

@@ -90,9 +90,9 @@ def sphere_bytes(samples=100, coding="pcm", rate=8000, promised=None, width=2) -
     return f"NIST_1A\n   1024\n{fields}end_head\n".encode().ljust(1024, b"\0") + bytes(samples * 2 * width)
 
 
-def flac_bytes(promised: int) -> bytes:
+def flac_bytes(promised: int, rate: int = 8000) -> bytes:
     buffer = io.BytesIO()
-    soundfile.write(buffer, np.zeros((100, 2)), 8000, format="FLAC")
+    soundfile.write(buffer, np.zeros((100, 2)), rate, format="FLAC")
     raw = bytearray(buffer.getvalue())
     raw[21] = raw[21] & 0xF0 | promised >> 32  # The 36 bits of STREAMINFO that count the samples.
     raw[22:26] = (promised & 0xFFFFFFFF).to_bytes(4, "big")
@@ -104,6 +104,8 @@ HOSTILE = {
     "promises 2 GB.wav": (wav_bytes(promised_bytes=2**31), "promises 2147483648 bytes of sound and 400 are there"),
     "promises almost 4 GB.wav": (wav_bytes(promised_bytes=2**32 - 2), "cut short"),
     "no rate.wav": (wav_bytes(rate=0), "sample rate of 0 Hz"),
+    "low rate.wav": (wav_bytes(rate=10), "sample rate of 10 Hz"),
+    "low rate.flac": (flac_bytes(100, rate=10), "sample rate of 10 Hz"),
     "high rate.wav": (wav_bytes(rate=2**32 - 1), "sample rate of 4294967295 Hz"),
     "no channels.wav": (wav_bytes(channels=0), "not a sound file"),
     "many channels.wav": (wav_bytes(channels=1000), "has 1000 channels|not a sound file"),

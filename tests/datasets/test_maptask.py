@@ -179,6 +179,13 @@ def test_the_stereo_recording(archive):
     assert corpus.load("q3nc1").audio is None and corpus.load("q1ec1", audio=False).audio is None
 
 
+def test_a_linked_folder_of_recordings(archive, tmp_path):
+    record(tmp_path / "disk" / "signals" / "q1ec1.mix.wav")
+    (tmp_path / "disk" / "round").symlink_to(tmp_path / "disk")
+    (archive / "audio").symlink_to(tmp_path / "disk")
+    assert open_maptask(archive).load("q1ec1").audio is not None
+
+
 @pytest.mark.parametrize("parts", [("g", "f"), ("1", "2")])
 def test_one_recording_a_channel(archive, parts):
     for channel, part in enumerate(parts):
