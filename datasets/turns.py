@@ -28,6 +28,7 @@ from datasets import dialogue as dialogue_lib
 from datasets.errors import InputError
 
 NOBODY, FIRST, SECOND, BOTH = range(4)
+_STATES = ("nobody", "only_0", "only_1", "both")
 BACKCHANNEL_SECONDS = 1.0
 BACKCHANNEL_SILENCE_SECONDS = 1.0
 SOLE_SECONDS = 1.0
@@ -124,6 +125,10 @@ class Events:
         lengths = np.diff(self.floor_starts, append=self.duration_seconds)
         return np.bincount(self.floor_states, weights=lengths, minlength=4)
 
+    def floor_dwells(self, state: int) -> np.ndarray:
+        """How long the floor stayed in a state (NOBODY, FIRST, SECOND, BOTH) each time, seconds [n], in order."""
+        return np.diff(self.floor_starts, append=self.duration_seconds)[self.floor_states == state]
+
     def floor_transitions(self) -> np.ndarray:
         """How often each state of the floor followed each other one: int [4 before, 4 after]."""
         pairs = self.floor_states[:-1] * 4 + self.floor_states[1:]
@@ -188,7 +193,7 @@ def shifts_and_holds(happened: Events) -> tuple[Owned, Owned]:
 
 
 def statistics(happened: Sequence[Events]) -> dict[str, float]:
-    """Counts per minute, fractions of time, and lengths in seconds, of all the dialogues together.
+    """Counts per minute, fractions of time, lengths in seconds, and what follows what, of all the dialogues together.
 
     The events are pooled, then measured once; a mean or median of nothing is NaN.
     """
@@ -223,6 +228,9 @@ def statistics(happened: Sequence[Events]) -> dict[str, float]:
         "backchannel_per_min": backchannels / minutes,
         "ambiguous": sum(each.ambiguous for each in happened),
     }
+    for state, name in enumerate(_STATES):
+        result |= _mean_and_median(f"{name}_dwell", np.concatenate([each.floor_dwells(state) for each in happened]))
+    result |= _transition_shares(sum(each.floor_transitions() for each in happened))
     for name, seconds in lengths.items():
         result |= {f"{name}_per_min": len(seconds) / minutes, **_mean_and_median(name, seconds)}
     return {name: float(value) for name, value in result.items()}
@@ -265,6 +273,16 @@ def _floor(a: np.ndarray, b: np.ndarray, duration_seconds: float) -> tuple[np.nd
 
 def _is_sole(states: np.ndarray) -> np.ndarray:
     return (states == FIRST) | (states == SECOND)
+
+
+def _transition_shares(counts: np.ndarray) -> dict[str, float]:
+    """Of all ends of a state of the floor, the share after which each other one followed; counts [4, 4]."""
+    return {
+        f"{before}_to_{after}": counts[i, j] / counts[i].sum() if counts[i].any() else np.nan
+        for i, before in enumerate(_STATES)
+        for j, after in enumerate(_STATES)
+        if i != j
+    }
 
 
 def _mean_and_median(name: str, values: np.ndarray) -> dict[str, float]:

@@ -39,6 +39,18 @@ PEERS = (
 _STATISTICS = (
     ("speech fraction giver / follower", "{speech_0:.3f} / {speech_1:.3f}"),
     ("nobody / giver / follower / both", "{nobody:.3f} / {only_0:.3f} / {only_1:.3f} / {both:.3f}"),
+    (
+        "stay of each, median, s",
+        "{nobody_dwell_median:.2f} / {only_0_dwell_median:.2f} / {only_1_dwell_median:.2f} / {both_dwell_median:.2f}",
+    ),
+    (
+        "after giver alone: nobody / follower / both",
+        "{only_0_to_nobody:.2f} / {only_0_to_only_1:.2f} / {only_0_to_both:.2f}",
+    ),
+    (
+        "after follower alone: nobody / giver / both",
+        "{only_1_to_nobody:.2f} / {only_1_to_only_0:.2f} / {only_1_to_both:.2f}",
+    ),
     ("IPU per min; mean; median, s", "{ipu_per_min:.1f}; {ipu_mean:.2f}; {ipu_median:.2f}"),
     ("pause per min; mean; median, s", "{pause_per_min:.1f}; {pause_mean:.2f}; {pause_median:.2f}"),
     ("gap per min; mean; median, s", "{gap_per_min:.1f}; {gap_mean:.2f}; {gap_median:.2f}"),
@@ -182,10 +194,8 @@ def _write_csv(path: pathlib.Path, tables: Mapping[str, Table], words: Words | N
 
 
 def _duet_title(duets: Table) -> str:
-    flagged = closed_loop.flagged(duets)
-    warned = f"; {', '.join(flagged)}: more like a training dialogue than humans are, this may be replay" * bool(
-        flagged
-    )
+    flagged = ", ".join(closed_loop.flagged(duets))
+    warned = f"; {flagged}: nearer to a training dialogue than humans are, perhaps by replay" if flagged else ""
     return f"closed loop, two copies of each model, both speakers together; {_under(duets)}{warned}"
 
 

@@ -133,7 +133,7 @@ def _open_loop(
 def ranked(table: list[Row], reference: protocol.Reference, spans: list[Span], settings: Settings) -> Table:
     """The table, with a rank for each row: 1 and one more for each that is better by what so much dialogue shows."""
     rng = np.random.default_rng(settings.seed)
-    shown_ttr = planning.smallest_difference(reference, reference.chunks, len(spans), rng, sets=settings.plan_sets)
+    shown_ttr = planning.smallest_difference(reference, len(spans), rng, sets=settings.plan_sets)
     score_files.rank([row.scores for row in table], shown_ttr)
     return Table(table, reference, spans, shown_ttr)
 

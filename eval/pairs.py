@@ -38,12 +38,21 @@ def auc_of_pairs(
     """
     quads = sorted({dialogue.info["quad"] for dialogue in dialogues})
     for pair in itertools.combinations(quads, 2):
-        held_out = [dialogue for dialogue in dialogues if dialogue.info["quad"] in pair]
-        train = [dialogue for dialogue in dialogues if dialogue.info["quad"] not in pair]
-        yield pair, _auc_of_rows(held_out, train, role, seed, draws, floor_draws)
+        yield pair, auc_of_rows(dialogues, pair, role, seed=seed, draws=draws, floor_draws=floor_draws)
 
 
-def _auc_of_rows(held_out, train, role: str, seed: int, draws: int, floor_draws: int) -> dict[str, float]:
+def auc_of_rows(
+    dialogues: Sequence[Dialogue],
+    pair: tuple[int, int],
+    role: str,
+    *,
+    seed: int = 0,
+    draws: int = 200,
+    floor_draws: int = 500,
+) -> dict[str, float]:
+    """AUC of human draws against those of each row, with these two quads held out; arguments as above."""
+    held_out = [dialogue for dialogue in dialogues if dialogue.info["quad"] in pair]
+    train = [dialogue for dialogue in dialogues if dialogue.info["quad"] not in pair]
     wholes, background = (whole_dialogues(part, role) for part in (held_out, train))
     reference = protocol.make_reference(
         wholes, background, coordination.groups_of(train), role, floor_draws=floor_draws, seed=seed

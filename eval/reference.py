@@ -23,7 +23,7 @@ FLOOR_DRAWS = 2000
 FLOOR_PERCENTILE = 95
 BOTH = "both"
 # The smallest difference of TTR that ten minutes can show, by `python -m eval.plan` on Map Task's follower.
-DRAW_SHOWS_TTR = 0.45
+DRAW_SHOWS_TTR = 0.56
 
 Tables = hazard.Tables | tuple[hazard.Tables, hazard.Tables]
 
