@@ -74,12 +74,11 @@ class Annotation:
         )
 
     def speaker(self, label: str | None) -> str:
-        """Who speaks on the channel of this label: as the file says, else the label if it is more than a side."""
+        """Who speaks on the channel of this label: as the file says, else the label; "" where that is no name."""
         named = [segment.speaker for segment in self.segments if segment.label == label and segment.speaker]
-        if named:
-            return named[0]
-        is_side = label is None or _side(label) is not None or label.isdigit()
-        return "" if is_side else label
+        name = named[0] if named else label or ""
+        # What a diariser calls SPEAKER_00 is somebody else in every file.
+        return "" if _side(name) is not None or _COUNTED.fullmatch(name.lower()) else name
 
 
 def read(path: str | os.PathLike) -> Annotation:
@@ -150,6 +149,7 @@ def is_silence(mark: str) -> bool:
     return bare in SILENCE_MARKS or (bare in _NOISE_MARKS and bare != mark.strip().lower())
 
 
+_COUNTED = re.compile(r"(speaker|spk|channel|ch|track)?[\W_]*\d*")
 _NUMBERED = re.compile(r"(.*?)(\d{1,9})")
 
 

@@ -171,8 +171,12 @@ def _named(paths: list[pathlib.Path], root: pathlib.Path) -> dict[str, pathlib.P
     """The files by name; those that share one (a.wav and a.flac) keep their suffix."""
     relative = [path.relative_to(root).as_posix().replace("/", "--") for path in paths]
     stems = collections.Counter(name.rpartition(".")[0] for name in relative)
-    names = (name if stems[stem] > 1 else stem for name in relative for stem in [name.rpartition(".")[0]])
-    return dict(sorted(zip(names, paths, strict=True)))
+    names = [name if stems[stem] > 1 else stem for name in relative for stem in [name.rpartition(".")[0]]]
+    named: dict[str, pathlib.Path] = {}
+    for name, path in zip(names, paths, strict=True):
+        if named.setdefault(name, path) is not path:
+            raise InputError(f"{path} and {named[name]} would both be called {name}; rename one")
+    return dict(sorted(named.items()))
 
 
 def _split(path: pathlib.Path, root: pathlib.Path) -> str:

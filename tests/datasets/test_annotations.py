@@ -177,6 +177,11 @@ def test_rttm_by_speaker_and_by_channel(write):
     assert set(read_intervals(path)) == {"1", "2"} and read(path).speaker("2") == "Bob"
 
 
+@pytest.mark.parametrize(("label", "speaker"), [("Ann", "Ann"), ("SPEAKER_00", ""), ("speaker A", ""), ("2", "")])
+def test_a_label_that_is_no_name_is_no_speaker(write, label, speaker):
+    assert read(write("a.txt", f"0\t1\t{label}\n")).speaker(label) == speaker
+
+
 def test_rttm_of_many_recordings_gives_its_own(write):
     lines = "".join(f"SPEAKER rec{i} {i} {i}.0 0.5 <NA> <NA> S{i} <NA> <NA>\n" for i in (1, 2))
     assert set(read_intervals(write("rec2.rttm", lines))) == {"S2"}

@@ -168,6 +168,9 @@ def test_files_of_one_stem_are_told_apart(folder):
     write(folder / "a.flac")
     write(folder / "sub" / "a.wav")
     assert open_stereo(folder).names() == ["a.flac", "a.wav", "sub--a"]
+    write(folder / "sub--a.wav")
+    with pytest.raises(InputError, match="would both be called sub--a.wav; rename one"):
+        open_stereo(folder)
 
 
 def test_detected_speech_is_kept_until_the_file_changes(folder, tmp_path, monkeypatch):
