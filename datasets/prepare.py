@@ -150,7 +150,10 @@ def prepare(corpus: Corpus, split: str, out_dir: str | os.PathLike | None = None
     return prepared
 
 
-_HOW_TO_FILL = "more hours, or more recordings, give every split a part"
+_HOW_TO_FILL = (
+    "more hours, or more recordings, give every split a part; a folder of recordings may also be sorted into train,"
+    " validation and test"
+)
 
 
 @contextlib.contextmanager

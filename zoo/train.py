@@ -21,9 +21,17 @@ from datasets.errors import InputError, run_command
 FLAGS = flags.FLAGS
 corpus_flags.define_corpus_flags()
 flags.DEFINE_string("model", None, "Which model: python -m zoo.list shows them.")
+flags.DEFINE_enum(
+    "mode",
+    "dialogue",
+    ["dialogue", "unconditional"],
+    "A side of a dialogue, or the paper's own task: one channel, with no partner, gate or voice.",
+)
 flags.DEFINE_string("preset", "tiny", "Which sizes of it.")
 flags.DEFINE_multi_string("set", [], "Changes a size of the preset, such as --set=channels=48; may be given again.")
 flags.DEFINE_float("crop_seconds", None, "Length of a training example; default the preset's.", lower_bound=3.0)
+flags.DEFINE_bool("flip_roles", False, "Augmentation: exchange the two channels in half of the training examples.")
+flags.DEFINE_float("gain_db", 0.0, "Augmentation: the loudest change of level of an example, up or down.", 0.0)
 flags.DEFINE_string("name", None, "Name of the run; default <model>-<preset>-<corpus>.")
 flags.DEFINE_string("runs_dir", "runs", "Where runs lie.")
 flags.DEFINE_integer("steps", None, "Gradient steps; default the preset's.", lower_bound=1)
@@ -48,7 +56,7 @@ def main(argv: list[str]) -> None:
     model_class, sizes = registry.find(FLAGS.model, FLAGS.preset, _overrides(FLAGS.set))
     if FLAGS.crop_seconds:
         sizes = dataclasses.replace(sizes, crop_seconds=FLAGS.crop_seconds)
-    path = pathlib.Path(FLAGS.runs_dir) / (FLAGS.name or f"{FLAGS.model}-{FLAGS.preset}-{FLAGS.corpus}")
+    path = pathlib.Path(FLAGS.runs_dir) / (FLAGS.name or _default_name())
     try:
         figures = train(model_class, sizes, path)
     except tf.errors.OpError as error:
@@ -61,12 +69,11 @@ def train(model_class, sizes, path: pathlib.Path) -> dict:
     """Prepares the corpus, makes or continues the run folder, trains; returns the held-out figures."""
     import keras
 
-    from datasets import prepare
-    from zoo import devices, training
-    from zoo.runs import RunFolder
+    from datasets import pipeline, prepare
+    from zoo import devices, runs, training
 
     corpus = corpus_flags.corpus_from_flags(sizes.sample_rate)
-    folder = RunFolder(path)
+    folder = runs.RunFolder(path)
     files.writable_folder(path.parent)
     print(f"devices: {devices.describe()}")
     splits = {split: prepare.prepare(corpus, split, workers=os.cpu_count()) for split in ("train", "validation")}
@@ -77,10 +84,11 @@ def train(model_class, sizes, path: pathlib.Path) -> dict:
         )
     steps = FLAGS.steps or sizes.steps
     voices = training.trained_voices(splits["train"])
-    config = _config(sizes, corpus, devices.describe(), voices)
+    augmentation = pipeline.Augmentation(FLAGS.flip_roles, FLAGS.gain_db)
+    config = _config(sizes, corpus, augmentation, devices.describe(), voices)
     _write_or_check(folder, config)
     keras.utils.set_random_seed(FLAGS.seed)
-    model = model_class(sizes)
+    model = runs.new_model(model_class, sizes, FLAGS.mode)
     if not model.trainable_variables and (FLAGS.steps or FLAGS.minutes):
         raise InputError(f"--steps, --minutes: {FLAGS.model} is counted and has nothing to train; leave them out")
     parts = ", ".join(f"{part.name} {part.count_params():,}" for part in model.layers)
@@ -88,9 +96,14 @@ def train(model_class, sizes, path: pathlib.Path) -> dict:
     print(f"run folder: {path}")
     budget = training.Budget(steps, FLAGS.minutes)
     trainer = training.Trainer(
-        model, splits["train"], splits["validation"], folder, budget, FLAGS.seed, FLAGS.checkpoint_seconds
+        model, splits["train"], splits["validation"], folder, budget, FLAGS.seed, FLAGS.checkpoint_seconds, augmentation
     )
     return trainer.run()
+
+
+def _default_name() -> str:
+    mode = [] if FLAGS.mode == "dialogue" else [FLAGS.mode]
+    return "-".join([FLAGS.model, *mode, FLAGS.preset, FLAGS.corpus])
 
 
 def _overrides(pairs: list[str]) -> dict[str, str]:
@@ -100,16 +113,18 @@ def _overrides(pairs: list[str]) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
-def _config(sizes, corpus, devices: str, voices: list[int]) -> dict:
+def _config(sizes, corpus, augmentation, devices: str, voices: list[int]) -> dict:
     from zoo.runs import FORMAT
 
     return {
         "format": FORMAT,
         "model": FLAGS.model,
+        "mode": FLAGS.mode,
         "preset": FLAGS.preset,
         "sizes": dataclasses.asdict(sizes),
         "sample_rate": sizes.sample_rate,
         "corpus": corpus.key(),
+        "augmentation": dataclasses.asdict(augmentation),
         "seed": FLAGS.seed,
         "voices": voices,
         "devices": devices,
@@ -126,8 +141,8 @@ def _write_or_check(folder, config: dict) -> None:
         files.write_json(folder.config, config)
         return
     before = folder.read_config()
-    for key in ("model", "preset", "sizes", "corpus", "seed"):
-        now, then = (_plain(c[key]) for c in (config, before))
+    for key in ("model", "mode", "preset", "sizes", "corpus", "augmentation", "seed"):
+        now, then = (_plain(c.get(key)) for c in (config, before))
         if now != then:
             raise InputError(
                 f"{folder.path}: was begun with {key} {_differing(then, now)}; give the same flags to continue it, "

@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from datasets import files, pipeline, prepare
 from datasets.errors import InputError
-from zoo import export, generation, held_out, objective, statistics
-from zoo.agent import DialogueModel
+from zoo import export, generation, held_out, objective
+from zoo.agent import Speaker
 from zoo.runs import RunFolder
 
 _CLIP_NORM = 5.0
@@ -51,29 +51,24 @@ class Trainer:
         budget: how long.
         seed: of the order of crops, the windows of sound, k-means.
         checkpoint_seconds: between checkpoints.
+        augmentation: of the crops that are trained on.
     """
 
     def __init__(
         self,
-        model: DialogueModel,
+        model: Speaker,
         train: prepare.PreparedSplit,
         held_out: prepare.PreparedSplit,
         folder: RunFolder,
         budget: Budget,
         seed: int,
         checkpoint_seconds: float = 30.0,
+        augmentation: pipeline.Augmentation = pipeline.Augmentation(),  # noqa: B008 - frozen
     ):
         self.model, self.folder, self.budget, self.seed = model, folder, budget, seed
         self._train, self._held_out = train, held_out
-        self._checkpoint_seconds = checkpoint_seconds
-        timing, sound = model.dialogue.trainable_variables, [*model.acoustic.trainable_variables]
-        sound += model.sound.trainable_variables
-        self._parts = []
-        if model.trainable_variables:
-            self._parts = [
-                (_adam(model.config, timing), model.config.timing_learning_rate, timing),
-                (_adam(model.config, sound), model.config.learning_rate, sound),
-            ]
+        self._checkpoint_seconds, self._augmentation = checkpoint_seconds, augmentation
+        self._parts = [(_adam(model.config, variables), rate, variables) for variables, rate in model.parts()]
         self._step = tf.Variable(0, dtype=tf.int64)
         self._seconds = tf.Variable(0.0, dtype=tf.float64)
         checkpoint = tf.train.Checkpoint(
@@ -109,9 +104,9 @@ class Trainer:
             self._manager.checkpoint.restore(self._manager.latest_checkpoint).assert_existing_objects_matched()
             say(f"going on from step {self.step} of {self.folder.path}")
             return
-        batches = self._crops(self._train, epoch=0, shuffle=True)
-        found = statistics.fit(self.model, batches, self.seed, lambda it: tqdm(it, "counting", unit="batch"))
-        say(f"counted: speech above {found['speech_db']:.1f} dB, room tone at {found['room_db']:.1f} dB")
+        batches = self._crops(epoch=0, augmentation=pipeline.Augmentation())
+        found = self.model.count(batches, self.seed, lambda it: tqdm(it, "counting", unit="batch"))
+        say(f"counted: {found}")
         self._manager.save()
 
     def _loop(self) -> bool:
@@ -145,20 +140,28 @@ class Trainer:
         while True:
             batches = self._n_batches(epoch)
             if self.step < done + batches:
-                yield from self._crops(self._train, epoch, skip_batches=self.step - done)
+                yield from self._crops(epoch, self._augmentation, skip_batches=self.step - done)
             done, epoch = done + batches, epoch + 1
 
     def _n_batches(self, epoch: int) -> int:
         config = self.model.config
         return pipeline.n_batches(self._train, config.crop_seconds, config.batch_size, self.seed, epoch)
 
-    def _crops(self, prepared, epoch, shuffle=True, skip_batches=0):
+    def _crops(self, epoch: int, augmentation: pipeline.Augmentation, skip_batches: int = 0):
         config = self.model.config
-        return pipeline.crops(prepared, config.crop_seconds, config.batch_size, self.seed, epoch, shuffle, skip_batches)
+        return pipeline.crops(
+            self._train,
+            config.crop_seconds,
+            config.batch_size,
+            self.seed,
+            epoch,
+            skip_batches=skip_batches,
+            augmentation=augmentation,
+        )
 
     def _descend(self, batch, seed):
         with tf.GradientTape() as tape:
-            terms = objective.sums(self.model, batch, seed)
+            terms = self.model.sums(batch, seed)
             loss = objective.loss(terms)
         gradients = tape.gradient(loss, [variables for _, _, variables in self._parts])
         for (optimizer, _, variables), part in zip(self._parts, gradients, strict=True):
@@ -174,9 +177,8 @@ class Trainer:
 
     def _report(self, bar, terms) -> None:
         figures = objective.figures(objective.numbers(terms), self.model.config.hop)
-        sound, timing = figures["sound_bits_per_sample"], figures["timing_bits_per_second"]
         bar.update(1)
-        bar.set_postfix_str(f"sound {sound:.2f} bits/sample, timing {timing:.2f} bits/s", refresh=False)
+        bar.set_postfix_str(held_out.brief(figures), refresh=False)
         for name, value in figures.items():
             tf.summary.scalar(f"train/{name}", value, step=self.step)
 
@@ -191,8 +193,11 @@ class Trainer:
             tf.summary.scalar(f"held_out/{name}", value, step=self.step)
 
     def _log_sample(self) -> None:
-        audio, _ = generation.duet(self.model, _SAMPLE_SECONDS, trained_voices(self._train)[:2], seed=self.seed)
-        tf.summary.audio("duet", audio.T[None], self.model.config.sample_rate, step=self.step)
+        if self.model.mode == "dialogue":
+            audio, _ = generation.duet(self.model, _SAMPLE_SECONDS, trained_voices(self._train)[:2], seed=self.seed)
+        else:
+            audio = generation.babble(self.model, _SAMPLE_SECONDS, seed=self.seed)
+        tf.summary.audio(self.model.mode, audio.T[None], self.model.config.sample_rate, step=self.step)
 
     def _finish(self, figures) -> None:
         self.folder.write_weights(self.model)

@@ -136,6 +136,7 @@ def test_a_disturbed_run_ends_as_one_left_alone(folder, alone, stopped):
     ("flag", "says"),
     [
         ("--seed=1", "was begun with seed 0, not 1"),
+        ("--gain_db=6", "was begun with augmentation gain_db=0.0, not 6.0"),
         ("--corpus_seed=5", "was begun with corpus seed=0, not 5"),
         ("--set=channels=6", "was begun with sizes channels=4, not 6"),
     ],
