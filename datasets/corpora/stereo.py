@@ -76,7 +76,7 @@ class Stereo(corpora.Corpus):
             found = self._detected(path, sound, recorded_hz)
         else:
             found = self._annotated(beside, sound, recorded_hz, seconds)
-        rate = self.sample_rate
+        rate = self.sample_rate if audio else None
         return dialogue_lib.Dialogue(
             name=name,
             split=_split(path, self._root),
@@ -85,7 +85,7 @@ class Stereo(corpora.Corpus):
             words=found.words,
             roles=ROLES,
             speakers=tuple(who or f"{name}:{role}" for who, role in zip(found.speakers, ROLES, strict=True)),
-            sample_rate=rate if audio else None,
+            sample_rate=rate,
             audio=sound_lib.resample(sound, recorded_hz, rate) if audio else None,
             info={
                 "file": path.relative_to(self._root).as_posix(),
@@ -103,7 +103,7 @@ class Stereo(corpora.Corpus):
         beside = [found for path in self._files.values() if (found := annotation_of(path))]
         return super().key() | {
             "sample_rate": self.sample_rate,
-            "detector": self.options.detector or self.detector,
+            "detector": activity.detector_key(self.options.detector or self.detector),
             "files": recorded.fingerprint([*self._files.values(), *beside]),
         }
 
@@ -163,8 +163,11 @@ def annotation_of(path: pathlib.Path) -> pathlib.Path | None:
 def _is_annotation(path: pathlib.Path) -> bool:
     if path.suffix.lower() != ".txt":
         return True
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
-        return bool(_LABELS_LINE.match(file.readline(1000)))
+    try:
+        with open(path, encoding="utf-8-sig", errors="replace") as file:
+            return bool(_LABELS_LINE.match(file.readline(1000)))
+    except OSError:  # Reading it says so.
+        return True
 
 
 def _named(paths: list[pathlib.Path], root: pathlib.Path) -> dict[str, pathlib.Path]:
@@ -189,11 +192,13 @@ def _split(path: pathlib.Path, root: pathlib.Path) -> str:
 def _content_hash(path: pathlib.Path) -> str:
     """Of the length and both ends of a file: to hash thousands of hours whole would take hours."""
     try:
+        if not path.is_file():
+            raise FileNotFoundError
         with open(path, "rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(0)
             head = file.read(_HASHED_BYTES)
             file.seek(max(size - _HASHED_BYTES, 0))
             return hashlib.sha256(str(size).encode() + head + file.read()).hexdigest()
-    except OSError:  # A link that leads nowhere: loading it says so.
+    except OSError:  # A pipe, a link that leads nowhere, a file of somebody else: loading it says so.
         return hashlib.sha256(path.name.encode()).hexdigest()

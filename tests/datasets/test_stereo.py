@@ -225,8 +225,11 @@ def test_links_out_of_the_folder_are_refused(folder):
     (folder / "nowhere.wav").symlink_to(folder / "none.wav")
     (folder / "more").symlink_to(outside.parent)
     (folder / "inside.wav").symlink_to(folder / "a.wav")
+    os.mkfifo(folder / "pipe.wav")
     corpus = open_stereo(folder)
-    assert corpus.names() == ["a", "inside", "link", "nowhere"]
+    assert corpus.names() == ["a", "inside", "link", "nowhere", "pipe"] and corpus.names("train")
+    with pytest.raises(InputError, match="pipe.wav: no such sound file"):
+        corpus.load("pipe")
     assert corpus.load("inside").audio is not None
     with pytest.raises(InputError, match="link.wav: is a link that leaves"):
         corpus.load("link")
