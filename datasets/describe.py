@@ -45,7 +45,8 @@ class Sound:
         clipped: share of samples at full scale.
         bleed_db: level of a speaker in the other channel, relative to the own, while the other is silent; NaN where
             nobody speaks alone.
-        agreement: share of 20 ms frames in which speech as annotated is speech by the energy detector.
+        agreement: share of 20 ms frames in which speech as annotated is speech by the energy detector; NaN where less
+            than a second is spoken.
     """
 
     sample_rate: int
@@ -65,7 +66,7 @@ class Recording:
         asymmetry_seconds: median floor-transfer offset into channel 1 less that into channel 0; NaN where there are
             few.
         lag_seconds: by how much channel 1 is late, going by how likely its timing is beside channel 0 under the hazard
-            tables of Map Task; 0 where nobody speaks.
+            tables of Map Task; NaN where there are few floor transfers.
         overlap_ratio: time in which both speak, relative to channels that know nothing of each other; NaN without
             speech of both.
         sound: or None.
@@ -129,7 +130,7 @@ def measure(spoken: dialogue.Dialogue) -> Recording:
         seconds=spoken.duration_seconds,
         speech=tuple(float(share) for share in speech),
         asymmetry_seconds=float(np.median(into[1]) - np.median(into[0])) if enough else float("nan"),
-        lag_seconds=_lag_seconds(spoken),
+        lag_seconds=_lag_seconds(spoken) if enough else float("nan"),
         overlap_ratio=float(floor[turns.BOTH] / chance) if chance else float("nan"),
         sound=None if spoken.audio is None else _measure_sound(spoken),
     )
@@ -137,8 +138,6 @@ def measure(spoken: dialogue.Dialogue) -> Recording:
 
 def _lag_seconds(spoken: dialogue.Dialogue) -> float:
     gates = [spoken.ipu_activity(channel) for channel in (0, 1)]
-    if not all(gate.any() for gate in gates):
-        return 0.0
     tables = [hazard.maptask_tables()[role] for role in dialogue.ROLE_PAIRS[0]]
 
     def fit(lag: float) -> float:
@@ -186,7 +185,7 @@ def _measure_sound(spoken: dialogue.Dialogue) -> Sound:
         speech_db=tuple(_power_mean(levels[c][speech[c]]) for c in (0, 1)),
         clipped=tuple(float(np.mean(np.abs(channel) >= _FULL_SCALE)) for channel in audio),
         bleed_db=tuple(bleed_db(audio[[c, 1 - c]], speech[c] & ~speech[1 - c], rate) for c in (0, 1)),
-        agreement=float(np.mean(heard == speech)) if n_frames else 1.0,
+        agreement=float(np.mean(heard == speech)) if speech.sum() >= dialogue.FRAMES_PER_SECOND else float("nan"),
     )
 
 

@@ -20,6 +20,7 @@ All functions are pure. Intervals are IPUs, float64 [n, 2] of (start, end) in se
 
 import dataclasses
 import functools
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -237,8 +238,8 @@ def statistics(happened: Sequence[Events]) -> dict[str, float]:
 
 
 def statistics_text(found: Mapping[str, float]) -> list[tuple[str, str]]:
-    """The statistics as the lines of a table: (title, numbers)."""
-    return [(title, text.format(**found)) for title, text in _LINES]
+    """The statistics as the lines of a table: (title, numbers), a dash where there are none."""
+    return [(title, re.sub("nan%?", "-", text.format(**found))) for title, text in _LINES]
 
 
 _LINES = (

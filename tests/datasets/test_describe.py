@@ -54,7 +54,8 @@ def test_channels_of_two_dialogues_are_named():
 
 def test_a_mute_channel_is_named():
     found = describe.measure(_spoken(_sampled()[0], np.zeros((0, 2))))
-    assert found.suspicions() == ["channel 1 has no speech"] and np.isnan(found.overlap_ratio)
+    assert found.suspicions() == ["channel 1 has no speech"]
+    assert np.isnan([found.overlap_ratio, found.asymmetry_seconds, found.lag_seconds]).all()
 
 
 @pytest.mark.parametrize("gain_db", [-10.0, -25.0])
