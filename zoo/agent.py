@@ -8,7 +8,9 @@ A step is two halves. `speak` decides the gate of frame t, and its sound, from b
 agent with a prompt and gives the teacher-forced predictions that training needs, many frames in one call.
 """
 
+import abc
 import dataclasses
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 import keras
@@ -16,7 +18,7 @@ import tensorflow as tf
 
 from datasets import features
 from datasets.dialogue import FRAMES_PER_SECOND
-from zoo import hearing
+from zoo import hearing, objective, statistics
 from zoo.layers import sample_categorical
 
 ROLES = ("giver", "follower")
@@ -72,18 +74,72 @@ class DialogueConfig(CountedConfig):
     steps: int = 400
 
 
-class DialogueModel(keras.Model):
-    """What all models share: hearing, the gate, the acoustic code and the bookkeeping of time.
+class Speaker(keras.Model, abc.ABC):
+    """What speaks frame by frame: a dialogue model, or a channel of its own (`zoo.unconditional`).
 
-    A subclass makes three layers in its constructor and calls `build()`:
-        dialogue: `zoo.dialogue_tier.DialogueTier` around the model's own encoder, or `CountedTier`.
-        acoustic: predicts the next acoustic code, such as `zoo.acoustic.AcousticTier`.
-        sound: `zoo.sound.SoundTier`, at the sample rate.
+    Attributes:
+        config: dataclass of sizes.
+        sound: `zoo.sound.SoundTier`.
     """
 
     def __init__(self, config: CountedConfig, **kwargs):
         super().__init__(**kwargs)
         self.config = config
+
+    @abc.abstractmethod
+    def decide(self, state, seed) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, dict]:
+        """All of `speak` but the sound: gate [batch], code [batch], condition [batch, n], state."""
+
+    @abc.abstractmethod
+    def listen(self, partner_frame, state) -> dict:
+        """Takes in the partner's frame [batch, hop] of the moment that `speak` has just filled."""
+
+    @abc.abstractmethod
+    def count(self, batches: Iterable[dict], seed: int, progress: Callable = iter) -> str:
+        """Sets what is counted, before any gradient, and says in a line what was found.
+
+        Args:
+            batches: one epoch of `datasets.pipeline.crops`.
+            seed: of what is drawn.
+            progress: wraps the iteration, such as tqdm.
+        """
+
+    def view(self, batch: dict) -> dict:
+        """A batch as this model sees it."""
+        return batch
+
+    @abc.abstractmethod
+    def sums(self, batch: dict, seed: tf.Tensor) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+        """Terms of the objective, as of `zoo.objective.sums`."""
+
+    @abc.abstractmethod
+    def parts(self) -> list[tuple[list, float]]:
+        """What is trained, each part with its learning rate."""
+
+    def speak(self, state, seed, temperature=1.0) -> tuple[tf.Tensor, tf.Tensor, dict]:
+        """The own frame [batch, hop] and gate [batch] of this moment, from the past alone, and the state."""
+        gate, code, condition, state = self.decide(state, seed)
+        frame, sound = self.sound.generate(
+            state["own_past"], gate, condition, state["sound"], self.uniforms(state, seed), temperature
+        )
+        return frame, gate, {**state, "own_past": frame, "sound": sound}
+
+    def uniforms(self, state, seed) -> tf.Tensor:
+        """The random numbers in [0, 1) of this frame's samples, [batch, hop]."""
+        return tf.random.stateless_uniform([tf.shape(state["gate"])[0], self.config.hop], _seed(seed, state["time"], 1))
+
+
+class DialogueModel(Speaker):
+    """What all models of dialogue share: hearing, the gate, the acoustic code and the bookkeeping of time.
+
+    A subclass makes three layers in its constructor and calls `build()`:
+        dialogue: `zoo.dialogue_tier.DialogueTier` around the model's own encoder, or `CountedTier`.
+        acoustic: predicts the next acoustic code, such as `zoo.acoustic.AcousticTier`.
+        sound: `zoo.sound.SoundTier`, at the sample rate.
+    And it has a static method `sound_tier(config, condition_channels)` that makes the last.
+    """
+
+    mode = "dialogue"
 
     def initial_state(self, batch, role=1, voice=0) -> dict:
         """State before the first frame; `role` (0 giver, 1 follower), `voice` (modulo the table): int [] or [batch]."""
@@ -156,19 +212,8 @@ class DialogueModel(keras.Model):
         }
         return predictions, after
 
-    def speak(self, state, seed, temperature=1.0) -> tuple[tf.Tensor, tf.Tensor, dict]:
-        """The own frame [batch, hop] and gate [batch] of this moment, from the past alone, and the state."""
-        gate, code, condition, state = self.decide(state, seed)
-        frame, sound = self.sound.generate(
-            state["own_past"], gate, condition, state["sound"], self.uniforms(state, seed), temperature
-        )
-        return frame, gate, {**state, "own_past": frame, "sound": sound}
-
     def decide(self, state, seed) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, dict]:
-        """All of `speak` but the sound: gate [batch], code [batch], condition [batch, n], state.
-
-        The gate is sampled at the rate that was learned, with no temperature: any other distorts the timing.
-        """
+        # The gate is sampled at the rate that was learned, with no temperature: any other distorts the timing.
         batch = tf.shape(state["gate"])[0]
         uniform = tf.random.stateless_uniform([batch, 2], _seed(seed, state["time"], 0))
         before = {key: state[key][:, None] for key in ("gate", "own_age", "quiet", "spurt", "mel", "code")}
@@ -184,12 +229,7 @@ class DialogueModel(keras.Model):
         state = {**state, "gate": gate, "own_age": age, "code": code, "dialogue": dialogue, "acoustic": acoustic}
         return gate, code, condition[:, 0], state
 
-    def uniforms(self, state, seed) -> tf.Tensor:
-        """The random numbers in [0, 1) of this frame's samples, [batch, hop]."""
-        return tf.random.stateless_uniform([tf.shape(state["gate"])[0], self.config.hop], _seed(seed, state["time"], 1))
-
     def listen(self, partner_frame, state) -> dict:
-        """Takes in the partner's frame [batch, hop] of the moment that `speak` has just filled."""
         heard = self._hear(partner_frame, state)
         return {
             **state,
@@ -220,6 +260,19 @@ class DialogueModel(keras.Model):
         )
         audio = tf.reshape(tf.transpose(frames.stack(), [1, 0, 2]), [batch, n_frames * hop])
         return audio, tf.transpose(gates.stack()), state
+
+    def count(self, batches, seed, progress=iter):
+        found = statistics.fit(self, batches, seed, progress)
+        return f"speech above {found['speech_db']:.1f} dB, room tone at {found['room_db']:.1f} dB"
+
+    def sums(self, batch, seed):
+        return objective.sums(self, batch, seed)
+
+    def parts(self):
+        sound = [*self.acoustic.trainable_variables, *self.sound.trainable_variables]
+        timing = self.dialogue.trainable_variables
+        # One that is counted has no rates.
+        return [(timing, self.config.timing_learning_rate), (sound, self.config.learning_rate)] if sound else []
 
     def _hear(self, partner_audio, state):
         rate = self.config.sample_rate

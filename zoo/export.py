@@ -15,7 +15,8 @@ import tensorflow as tf
 from datasets import files
 from datasets.dialogue import FRAMES_PER_SECOND
 from zoo import hearing
-from zoo.agent import DialogueModel
+from zoo.agent import DialogueModel, Speaker
+from zoo.unconditional import UnconditionalModel
 
 _AUDIO = tf.TensorSpec([None, None], tf.float32)
 _INT = tf.TensorSpec([], tf.int32)
@@ -23,10 +24,25 @@ _FLOAT = tf.TensorSpec([], tf.float32)
 _INTS = tf.TensorSpec([None], tf.int32)
 
 
-def export(model: DialogueModel, path: str | os.PathLike) -> None:
+def export(model: Speaker, path: str | os.PathLike) -> None:
     """Writes the SavedModel, whole or not at all."""
+    module = agent_module(model) if model.mode == "dialogue" else babbler_module(model)
     with files.replacing_folder(path) as part:
-        tf.saved_model.save(agent_module(model), str(part))
+        tf.saved_model.save(module, str(part))
+
+
+def babbler_module(model: UnconditionalModel) -> tf.Module:
+    """The endpoint `generate(channels, seconds, seed, temperature)` of an unconditional model."""
+    module = tf.Module()
+    module.model = model
+    module.sample_rate = tf.Variable(model.config.sample_rate, trainable=False)
+
+    def generate(channels=1, seconds=10.0, seed=0, temperature=1.0):
+        n_frames = tf.cast(tf.round(seconds * FRAMES_PER_SECOND), tf.int32)
+        return model.generate(channels, n_frames, seed, temperature)
+
+    module.generate = tf.function(generate, input_signature=[_INT, _FLOAT, _INT, _FLOAT], autograph=False)
+    return module
 
 
 def agent_module(model: DialogueModel) -> tf.Module:

@@ -1,10 +1,12 @@
-"""Let a trained run speak: against a partner's recording, or two copies with each other.
+"""Let a trained run speak: against a partner's recording, two copies with each other, or unconditionally.
 
     python -m zoo.generate --run=runs/demo --partner=partner.wav --out=answer.wav
     python -m zoo.generate --run=runs/demo --duet --seconds=30 --out=duet.wav
+    python -m zoo.generate --run=runs/babbler --seconds=10 --out=babble.wav
 
 Writes a stereo wav (left the agent, or the giver of a duet; right the partner, or the follower) and, beside it,
-the intervals in which each speaks, in seconds, as .csv.
+the intervals in which each speaks, in seconds, as .csv. The last command is for runs of --mode=unconditional, and its
+wav has one channel.
 """
 
 import pathlib
@@ -21,8 +23,8 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("run", None, "Run folder, such as runs/demo.")
 flags.DEFINE_string("partner", None, "Wav of one channel to talk to; any rate.")
 flags.DEFINE_bool("duet", False, "Two copies of the agent talk to each other.")
-flags.DEFINE_float("seconds", None, "Length; default that of the partner, 30 for a duet.", lower_bound=0.02)
-flags.DEFINE_string("out", "babble.wav", "The stereo wav to write.")
+flags.DEFINE_float("seconds", None, "Length; default that of the partner, 30 for a duet, 10 alone.", lower_bound=0.02)
+flags.DEFINE_string("out", "babble.wav", "The wav to write.")
 flags.DEFINE_enum("role", "follower", ["giver", "follower"], "The agent's role against a partner.")
 flags.DEFINE_multi_integer("voice", [], "Voice number of the agent; twice for a duet. Default: voices of the training.")
 flags.DEFINE_float("temperature", 1.0, "Of the sound; the timing is always sampled as learned.", lower_bound=0.01)
@@ -40,23 +42,36 @@ def main(argv: list[str]) -> None:
     out = pathlib.Path(FLAGS.out)
     files.writable_folder(out.parent)
     started = time.monotonic()
-    channels, gates = _duet(run) if FLAGS.duet else _answer(run, *partner)
+    _check_mode(run)
+    if run.model.mode == "unconditional":
+        channels, gates = _babble(run), []
+    else:
+        channels, gates = _duet(run) if FLAGS.duet else _answer(run, *partner)
     took = time.monotonic() - started
     seconds = channels.shape[1] / run.sample_rate
     audio.write_wav(out, channels, run.sample_rate)
-    _write_intervals(out.with_suffix(".csv"), gates)
+    if gates:
+        _write_intervals(out.with_suffix(".csv"), gates)
     print(f"{out}: {seconds:.1f} s in {took:.1f} s, {seconds / took:.2f} times real time")
 
 
 def _check_flags() -> None:
     if not FLAGS.run:
         raise InputError("--run: which run folder? python -m zoo.train makes one under runs/")
-    if bool(FLAGS.partner) == FLAGS.duet:
+    if FLAGS.partner and FLAGS.duet:
         raise InputError("give either --partner=a.wav, someone to talk to, or --duet")
     if len(FLAGS.voice) not in (0, 2 if FLAGS.duet else 1):
         raise InputError(f"--voice: {len(FLAGS.voice)} given; a duet has two, an answer to a partner has one")
     if FLAGS.duet and FLAGS["role"].present:
         raise InputError(f"--role={FLAGS.role}: a duet has both roles; leave it out, or give --partner=a.wav")
+
+
+def _check_mode(run) -> None:
+    talks = bool(FLAGS.partner) or FLAGS.duet
+    if run.model.mode == "dialogue" and not talks:
+        raise InputError("give either --partner=a.wav, someone to talk to, or --duet")
+    if run.model.mode == "unconditional" and (talks or FLAGS.voice or FLAGS["role"].present):
+        raise InputError(f"{FLAGS.run}: an unconditional model takes no --partner, --duet, --role or --voice")
 
 
 def _partner() -> tuple[np.ndarray, int]:
@@ -106,6 +121,21 @@ def _duet(run) -> tuple[np.ndarray, list[np.ndarray]]:
             progress=bar.update,
         )
     return channels, [dialogue.intervals_from_activity(gate) for gate in gates]
+
+
+def _babble(run) -> np.ndarray:
+    from zoo import generation
+
+    seconds = FLAGS.seconds or 10.0
+    with _bar(seconds) as bar:
+        return generation.babble(
+            run.model,
+            seconds,
+            seed=FLAGS.seed,
+            temperature=FLAGS.temperature,
+            engine=FLAGS.engine,
+            progress=bar.update,
+        )
 
 
 def _bar(seconds: float) -> tqdm:

@@ -13,7 +13,7 @@ import tensorflow as tf
 from datasets.dialogue import FRAMES_PER_SECOND, role_index
 from datasets.errors import InputError
 from zoo import hearing
-from zoo.agent import ROLES, DialogueModel
+from zoo.agent import ROLES, DialogueModel, Speaker
 
 ENGINES = ("fused", "graph")
 Progress = Callable[[int], None]
@@ -79,6 +79,22 @@ def duet(
     return _converse(model, state, lambda _, own: own[::-1], n_frames, seed, temperature, engine, progress)
 
 
+def babble(
+    model: Speaker,
+    seconds: float,
+    *,
+    channels: int = 1,
+    seed: int,
+    temperature: float = 1.0,
+    engine: str = "fused",
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """What an unconditional model says: audio float32 [channels, samples]."""
+    n_frames = round(seconds * FRAMES_PER_SECOND)
+    state = model.initial_state(channels)
+    return _converse(model, state, lambda _, own: own, n_frames, seed, temperature, engine, progress)[0]
+
+
 def prompted_state(model: DialogueModel, prompt_own, prompt_partner, roles, voices) -> dict:
     """The state after a prompt of both channels, each float32 [n, samples] (the end of it that is whole frames)."""
     hop = model.config.hop
@@ -129,7 +145,7 @@ def _speaker(model, state, engine: str):
 class _FusedSpeaker:
     """The gate and the code by the graph, the samples by the kernel, whose buffers stay in numpy."""
 
-    def __init__(self, model: DialogueModel, kernel, state: dict):
+    def __init__(self, model: Speaker, kernel, state: dict):
         self._kernel = kernel
         self._buffers = kernel.buffers(state["sound"])
         self._decide = _functions(model).decide
@@ -143,7 +159,7 @@ class _FusedSpeaker:
         return frame, gate, {**state, "own_past": tf.constant(frame)}
 
 
-def _functions(model: DialogueModel) -> types.SimpleNamespace:
+def _functions(model: Speaker) -> types.SimpleNamespace:
     """The halves of the step as graphs, made once a model."""
 
     def hear(own, partner, state):

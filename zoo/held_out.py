@@ -7,14 +7,14 @@ from tqdm import tqdm
 from datasets import hazard, pipeline, prepare
 from datasets.dialogue import role_index
 from zoo import baselines, objective
-from zoo.agent import ROLES, DialogueModel
+from zoo.agent import ROLES, Speaker
 
 _HISTOGRAM_BATCHES = 16
 _CROPS = 60
 
 
 def evaluate(
-    model: DialogueModel,
+    model: Speaker,
     train: prepare.PreparedSplit,
     held_out: prepare.PreparedSplit,
     seed: int,
@@ -30,14 +30,15 @@ def evaluate(
         crops: how many are scored; None for all.
 
     Returns:
-        `zoo.objective.figures`, and table_timing_bits_per_second and histogram_sound_bits_per_sample.
+        `zoo.objective.figures`, histogram_sound_bits_per_sample and, of a model that has a gate,
+        table_timing_bits_per_second.
     """
     config = model.config
     shape = config.crop_seconds, config.batch_size, seed, 0
-    counted = pipeline.crops(train, *shape).take(_HISTOGRAM_BATCHES)
+    counted = pipeline.crops(train, *shape).take(_HISTOGRAM_BATCHES).map(model.view)
     histogram = baselines.LevelHistogram(counted, config.sample_rate, model.sound.coding)
     table = baselines.TableBits(counted_tables(train), config.warmup_seconds)
-    score = tf.function(lambda batch, key: objective.sums(model, batch, key), autograph=False)
+    score = tf.function(model.sums, autograph=False)
     n = pipeline.n_batches(held_out, *shape)
     n = n if crops is None else min(n, max(1, crops // config.batch_size))
     totals: dict[str, np.ndarray] = {}
@@ -45,21 +46,28 @@ def evaluate(
         for name, values in objective.numbers(score(batch, tf.constant([seed, -1 - i], tf.int32))).items():
             totals[name] = totals.get(name, 0.0) + np.array(values)
         table.add(batch)
-        histogram.add(batch)
-    return {
-        **objective.figures(totals, config.hop),
-        "table_timing_bits_per_second": table.result(),
-        "histogram_sound_bits_per_sample": histogram.result(),
-    }
+        histogram.add(model.view(batch))
+    timing = {"table_timing_bits_per_second": table.result()} if "toggle" in totals else {}
+    figures = objective.figures(totals, config.hop)
+    return {**figures, **timing, "histogram_sound_bits_per_sample": histogram.result()}
+
+
+def brief(figures: dict[str, float]) -> str:
+    """The figures of a step."""
+    sound = f"sound {figures['sound_bits_per_sample']:.2f} bits/sample"
+    timing = figures.get("timing_bits_per_second")
+    return sound if timing is None else f"{sound}, timing {timing:.2f} bits/s"
 
 
 def describe(figures: dict[str, float]) -> str:
     """One line of the figures that matter."""
-    return (
-        "sound {sound_bits_per_sample:.3f} bits/sample (histogram by loudness {histogram_sound_bits_per_sample:.3f}), "
-        "timing {timing_bits_per_second:.3f} bits/s (counted table {table_timing_bits_per_second:.3f}), "
+    sound = "sound {sound_bits_per_sample:.3f} bits/sample "
+    sound += "(histogram by loudness {histogram_sound_bits_per_sample:.3f})"
+    timing = (
+        ", timing {timing_bits_per_second:.3f} bits/s (counted table {table_timing_bits_per_second:.3f}), "
         "toggles expected / observed {toggles_expected_over_observed:.3f}"
-    ).format(**figures)
+    )
+    return (sound + timing if "timing_bits_per_second" in figures else sound).format(**figures)
 
 
 def counted_tables(prepared: prepare.PreparedSplit) -> dict[str, hazard.Tables]:

@@ -45,6 +45,8 @@ class SmoothLevels(keras.initializers.Initializer):
 class NormalisedDense(keras.layers.Layer):
     """A linear layer with weight normalisation (Salimans & Kingma 2016): each column has a length of its own.
 
+    Of an input of no width only the bias is left: so a tier is unconditional.
+
     Args:
         units: int. Width of the output.
         weight_norm: bool. Without it the layer is plain.
@@ -59,8 +61,10 @@ class NormalisedDense(keras.layers.Layer):
 
     def build(self, input_shape):
         shape = (input_shape[-1], self.units)
-        self.direction = self.add_weight(shape=shape, initializer=self._initializer, name="direction")
-        if self._weight_norm:
+        self.direction = self.add_weight(
+            shape=shape, initializer=self._initializer, trainable=shape[0] > 0, name="direction"
+        )
+        if self._weight_norm and shape[0]:
             self.length = self.add_weight(shape=(self.units,), initializer="ones", name="length")
             self.length.assign(tf.norm(tf.convert_to_tensor(self.direction), axis=0))
         if self._use_bias:
@@ -70,7 +74,7 @@ class NormalisedDense(keras.layers.Layer):
     def kernel(self) -> tf.Tensor:
         """[inputs, units], as it is multiplied with."""
         direction = tf.convert_to_tensor(self.direction)
-        return tf.math.l2_normalize(direction, axis=0) * self.length if self._weight_norm else direction
+        return tf.math.l2_normalize(direction, axis=0) * self.length if hasattr(self, "length") else direction
 
     @property
     def bias(self) -> tf.Tensor:

@@ -68,7 +68,7 @@ def sums(model, batch: dict, seed: tf.Tensor) -> dict[str, tuple[tf.Tensor, tf.T
         "toggles": (tf.reduce_sum(toggled * scored), tf.reduce_sum(scored)),
         **_projection(model, example, predicted["context"], scored),
         "code": _weighted(code, scored * gate),
-        "sound": _sound(model, example["own_audio"], gate, predicted["condition"], scored, seed),
+        "sound": sound(model, example["own_audio"], gate, predicted["condition"], scored, seed),
     }
 
 
@@ -91,14 +91,12 @@ def figures(terms: dict[str, tuple[float, float]], hop: int) -> dict[str, float]
     too, so their sum bounds the bits of the samples alone.
     """
     mean = {name: float(total) / max(float(count), 1.0) for name, (total, count) in terms.items()}
-    projection = {"projection_bits_per_frame": mean["projection"]} if "projection" in mean else {}
-    return {
-        "timing_bits_per_second": mean["toggle"] * FRAMES_PER_SECOND,
-        "sound_bits_per_sample": mean["sound"] + mean["code"] / hop,
-        "code_bits_per_frame": mean["code"],
-        "toggles_expected_over_observed": mean["expected_toggles"] / max(mean["toggles"], 1e-9),
-        **projection,
-    }
+    found = {"sound_bits_per_sample": mean["sound"] + mean.get("code", 0.0) / hop}
+    if "toggle" in mean:
+        found["timing_bits_per_second"] = mean["toggle"] * FRAMES_PER_SECOND
+        found["toggles_expected_over_observed"] = mean["expected_toggles"] / max(mean["toggles"], 1e-9)
+    named = {"code": "code_bits_per_frame", "projection": "projection_bits_per_frame"}
+    return found | {name: mean[term] for term, name in named.items() if term in mean}
 
 
 def _projection(model, example, context, scored) -> dict:
@@ -110,7 +108,7 @@ def _projection(model, example, context, scored) -> dict:
     return {"projection": _weighted(nats, scored * known)}
 
 
-def _sound(model, own_audio, gate, condition, scored, seed):
+def sound(model, own_audio, gate, condition, scored, seed):
     """Bits of windows drawn where there is speech; a lead-in of one receptive field is heard but not scored."""
     config, n = model.config, tf.shape(gate)[0]
     lead, window = model.sound.lead_frames, model.config.window_frames

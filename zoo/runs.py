@@ -64,7 +64,18 @@ class RunFolder:
 def build_model(config: dict[str, Any]):
     """The model of a configuration, with fresh weights."""
     model_class, sizes = registry.find(config["model"], config["preset"], config["sizes"])
-    return model_class(sizes)
+    return new_model(model_class, sizes, config.get("mode", "dialogue"))
+
+
+def new_model(model_class, sizes, mode: str):
+    """A model with fresh weights, for dialogue or unconditional."""
+    if mode == "dialogue":
+        return model_class(sizes)
+    from zoo.unconditional import UnconditionalModel
+
+    if not hasattr(model_class, "sound_tier"):
+        raise InputError(f"--mode={mode}: {model_class.__name__} has no sound without its dialogue")
+    return UnconditionalModel(model_class, sizes)
 
 
 class Run:
@@ -124,6 +135,8 @@ class Run:
         """
         from zoo import generation
 
+        if self.model.mode != "dialogue":
+            raise InputError(f"{self.name}: an unconditional model; it has no partner to answer")
         voices = [self.config.get("voices", [0])[0]] * len(roles) if voices is None else voices
         return generation.respond(self.model, prompt_own, prompt_partner, partner, roles, voices, seed=seed, **options)
 

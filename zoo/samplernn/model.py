@@ -140,10 +140,18 @@ class SampleRNN(DialogueModel):
             config.condition_channels,
             name="acoustic",
         )
-        self.sound = SampleTiers(
+        self.sound = self.sound_tier(config, config.condition_channels)
+        self.dialogue.build()
+        self.acoustic.build(config.context_channels)
+        self.sound.build()
+        self.built = True
+
+    @staticmethod
+    def sound_tier(config: SampleRNNConfig, condition_channels: int) -> SampleTiers:
+        return SampleTiers(
             config.hop,
             coding.find(config.coding),
-            config.condition_channels,
+            condition_channels,
             config.frame_samples,
             config.channels,
             config.layers,
@@ -156,7 +164,3 @@ class SampleRNN(DialogueModel):
             config.lead_frames,
             name="sound",
         )
-        self.dialogue.build()
-        self.acoustic.build(config.context_channels)
-        self.sound.build()
-        self.built = True

@@ -102,17 +102,21 @@ class WaveNet(DialogueModel):
             config.condition_channels,
             name="acoustic",
         )
-        self.sound = DilatedSound(
+        self.sound = self.sound_tier(config, config.condition_channels)
+        self.dialogue.build()
+        self.acoustic.build(channels)
+        self.sound.build()
+        self.built = True
+
+    @staticmethod
+    def sound_tier(config: WaveNetConfig, condition_channels: int) -> DilatedSound:
+        return DilatedSound(
             config.hop,
             coding.find(config.coding),
-            config.condition_channels,
+            condition_channels,
             config.channels,
             config.skip_channels,
             config.head_channels,
             config.dilations,
             name="sound",
         )
-        self.dialogue.build()
-        self.acoustic.build(channels)
-        self.sound.build()
-        self.built = True

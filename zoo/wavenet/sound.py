@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from zoo.coding import Levels
-from zoo.layers import GatedStack
+from zoo.layers import GatedStack, NormalisedDense
 from zoo.sound import SoundTier
 
 
@@ -26,7 +26,7 @@ class DilatedSound(SoundTier):
         # An embedding of a level is the paper's one-hot input and first convolution in one; two taps.
         self.now = coding.embedding(channels, "now")
         self.before = coding.embedding(channels, "before")
-        self.per_layer = keras.layers.Dense(2 * channels * len(dilations), name="per_layer")
+        self.per_layer = NormalisedDense(2 * channels * len(dilations), weight_norm=False, name="per_layer")
         self.hidden = keras.layers.Dense(head_channels, activation="relu", name="hidden")
         self.logits = keras.layers.Dense(coding.parameters, kernel_initializer=coding.initializer, name="logits")
 
