@@ -216,9 +216,10 @@ def checks(dialogues: Sequence[dialogue_lib.Dialogue]) -> Iterator[Check]:
 
 def main(data_dir: str | None) -> None:
     """The published figures."""
+    dialogues = _dialogues(data_dir)
     print(f"{'':42s} {'published':>10s} {'ours':>10s} {'difference':>9s}")
     outside = []
-    for check in checks(_dialogues(data_dir)):
+    for check in checks(dialogues):
         print(check.line(), flush=True)
         outside += [] if check.holds else [check.name]
     print(f"{len(outside)} outside their tolerance" + (": " + "; ".join(outside) if outside else ""))
