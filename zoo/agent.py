@@ -171,6 +171,10 @@ class DialogueModel(Speaker):
         """Teacher-forced predictions from the start of a dialogue (see `observe`)."""
         return self.observe(own_audio, gate, partner_audio, self.initial_state(tf.shape(gate)[0]))[0]
 
+    def seeded(self, state, seed) -> dict:
+        """The state with the seed of what layers draw while they run; here none does."""
+        return state
+
     def observe(self, own_audio, gate, partner_audio, state) -> tuple[dict, dict]:
         """Takes in frames of both channels, teacher-forced.
 
@@ -214,6 +218,7 @@ class DialogueModel(Speaker):
 
     def decide(self, state, seed) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, dict]:
         # The gate is sampled at the rate that was learned, with no temperature: any other distorts the timing.
+        state = self.seeded(state, seed)
         batch = tf.shape(state["gate"])[0]
         uniform = tf.random.stateless_uniform([batch, 2], _seed(seed, state["time"], 0))
         before = {key: state[key][:, None] for key in ("gate", "own_age", "quiet", "spurt", "mel", "code")}

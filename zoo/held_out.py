@@ -11,6 +11,7 @@ from zoo.agent import ROLES, Speaker
 
 _HISTOGRAM_BATCHES = 16
 _CROPS = 60
+_MEL = "mel {mel_bits_per_frame:.1f} bits/frame"
 
 
 def evaluate(
@@ -30,13 +31,15 @@ def evaluate(
         crops: how many are scored; None for all.
 
     Returns:
-        `zoo.objective.figures`, histogram_sound_bits_per_sample and, of a model that has a gate,
-        table_timing_bits_per_second.
+        `zoo.objective.figures` and, of a model that predicts samples, histogram_sound_bits_per_sample; of one that has
+        a gate, table_timing_bits_per_second.
     """
     config = model.config
     shape = config.crop_seconds, config.batch_size, seed, 0
-    counted = pipeline.crops(train, *shape).take(_HISTOGRAM_BATCHES).map(model.view)
-    histogram = baselines.LevelHistogram(counted, config.sample_rate, model.sound.coding)
+    histogram = None
+    if model.sound.coding:
+        counted = pipeline.crops(train, *shape).take(_HISTOGRAM_BATCHES).map(model.view)
+        histogram = baselines.LevelHistogram(counted, config.sample_rate, model.sound.coding)
     table = baselines.TableBits(counted_tables(train), config.warmup_seconds)
     score = tf.function(model.sums, autograph=False)
     n = pipeline.n_batches(held_out, *shape)
@@ -46,15 +49,17 @@ def evaluate(
         for name, values in objective.numbers(score(batch, tf.constant([seed, -1 - i], tf.int32))).items():
             totals[name] = totals.get(name, 0.0) + np.array(values)
         table.add(batch)
-        histogram.add(model.view(batch))
+        if histogram:
+            histogram.add(model.view(batch))
     timing = {"table_timing_bits_per_second": table.result()} if "toggle" in totals else {}
-    figures = objective.figures(totals, config.hop)
-    return {**figures, **timing, "histogram_sound_bits_per_sample": histogram.result()}
+    sound = {"histogram_sound_bits_per_sample": histogram.result()} if histogram else {}
+    return {**objective.figures(totals, config.hop), **timing, **sound}
 
 
 def brief(figures: dict[str, float]) -> str:
     """The figures of a step."""
-    sound = f"sound {figures['sound_bits_per_sample']:.2f} bits/sample"
+    samples = "sound_bits_per_sample"
+    sound = f"sound {figures[samples]:.2f} bits/sample" if samples in figures else _MEL.format(**figures)
     timing = figures.get("timing_bits_per_second")
     return sound if timing is None else f"{sound}, timing {timing:.2f} bits/s"
 
@@ -63,6 +68,7 @@ def describe(figures: dict[str, float]) -> str:
     """One line of the figures that matter."""
     sound = "sound {sound_bits_per_sample:.3f} bits/sample "
     sound += "(histogram by loudness {histogram_sound_bits_per_sample:.3f})"
+    sound = sound if "sound_bits_per_sample" in figures else _MEL
     timing = (
         ", timing {timing_bits_per_second:.3f} bits/s (counted table {table_timing_bits_per_second:.3f}), "
         "toggles expected / observed {toggles_expected_over_observed:.3f}"

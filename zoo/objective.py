@@ -3,7 +3,8 @@
 toggle      bits per second of the own gate, plain likelihood: class weights would bend the rates
 projection  bits per frame of the two seconds to come, auxiliary
 code        bits per frame of the acoustic code, where the gate is open
-sound       bits per sample where the gate is open
+sound       bits per sample where the gate is open; of a model that predicts spectra,
+mel         bits per frame of a density, which may be less than none
 """
 
 import math
@@ -13,7 +14,7 @@ import tensorflow as tf
 from datasets.dialogue import FRAMES_PER_SECOND
 from zoo.dialogue_tier import projection_labels
 
-_WEIGHTS = {"toggle": 0.2, "projection": 0.02, "code": 0.2, "sound": 1.0}
+_WEIGHTS = {"toggle": 0.2, "projection": 0.02, "code": 0.2, "sound": 1.0, "mel": 0.05}
 
 
 def by_speaker(batch: dict) -> dict:
@@ -49,12 +50,12 @@ def sums(model, batch: dict, seed: tf.Tensor) -> dict[str, tuple[tf.Tensor, tf.T
     Args:
         model: a `zoo.agent.DialogueModel`.
         batch: of `datasets.pipeline.crops`.
-        seed: int32 [2], of where the windows of sound are cut.
+        seed: int32 [2], of where the windows of sound are cut and of what layers draw.
     """
     example = by_speaker(batch)
     gate = example["gate"]
     state = model.initial_state(tf.shape(gate)[0], example["role"], example["voice"])
-    state = {**state, "gate": gate[:, 0]}
+    state = {**model.seeded(state, 1_000_003 * seed[0] + seed[1]), "gate": gate[:, 0]}
     predicted, _ = model.observe(example["own_audio"], gate, example["partner_audio"], state)
     warm = tf.range(tf.shape(gate)[1]) >= round(model.config.warmup_seconds * FRAMES_PER_SECOND)
     scored = example["mask"] * tf.cast(warm, tf.float32)
@@ -68,7 +69,7 @@ def sums(model, batch: dict, seed: tf.Tensor) -> dict[str, tuple[tf.Tensor, tf.T
         "toggles": (tf.reduce_sum(toggled * scored), tf.reduce_sum(scored)),
         **_projection(model, example, predicted["context"], scored),
         "code": _weighted(code, scored * gate),
-        "sound": sound(model, example["own_audio"], gate, predicted["condition"], scored, seed),
+        model.sound.term: sound(model, example["own_audio"], gate, predicted["condition"], scored, seed),
     }
 
 
@@ -91,11 +92,11 @@ def figures(terms: dict[str, tuple[float, float]], hop: int) -> dict[str, float]
     too, so their sum bounds the bits of the samples alone.
     """
     mean = {name: float(total) / max(float(count), 1.0) for name, (total, count) in terms.items()}
-    found = {"sound_bits_per_sample": mean["sound"] + mean.get("code", 0.0) / hop}
+    found = {"sound_bits_per_sample": mean["sound"] + mean.get("code", 0.0) / hop} if "sound" in mean else {}
     if "toggle" in mean:
         found["timing_bits_per_second"] = mean["toggle"] * FRAMES_PER_SECOND
         found["toggles_expected_over_observed"] = mean["expected_toggles"] / max(mean["toggles"], 1e-9)
-    named = {"code": "code_bits_per_frame", "projection": "projection_bits_per_frame"}
+    named = {term: f"{term}_bits_per_frame" for term in ("mel", "code", "projection")}
     return found | {name: mean[term] for term, name in named.items() if term in mean}
 
 
@@ -123,11 +124,9 @@ def sound(model, own_audio, gate, condition, scored, seed):
     frames = tf.reshape(tf.pad(own_audio, [[0, 0], [config.hop, 0]]), [n, -1, config.hop])
     audio = tf.reshape(cut(frames, extra=1), [n * config.windows, (window + 1) * config.hop])
     open_frames = cut(gate)
-    logits, _ = model.sound.predict(audio, open_frames, cut(condition), model.sound.initial_state(n * config.windows))
     counted = open_frames * cut(scored) * tf.cast(tf.range(window) >= lead, tf.float32)
-    coding = model.sound.coding
-    nats = coding.nats(logits, coding.encode(audio[:, config.hop :]))
-    return _weighted(nats, tf.repeat(counted, config.hop, axis=1))
+    nats = model.sound.nats(audio, open_frames, cut(condition))
+    return _weighted(nats, tf.repeat(counted, tf.shape(nats)[1] // window, axis=1))
 
 
 def _weighted(nats: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -21,8 +21,10 @@ class SoundTier(keras.layers.Layer, abc.ABC):
     Attributes:
         receptive_samples: how many samples before a sample count, `math.inf` where all do.
         lead_frames: int. Frames at the start of a training window that are heard but not scored.
+        term: what the objective calls its likelihood: "sound" is of samples, "mel" of spectra.
     """
 
+    term = "sound"
     receptive_samples: float
     lead_frames: int
 
@@ -54,6 +56,11 @@ class SoundTier(keras.layers.Layer, abc.ABC):
         Returns:
             What `coding` reads, [batch, frames * hop, parameters], and the state.
         """
+
+    def nats(self, audio, gate, condition):
+        """-log P from the start of a dialogue, [batch, frames * n]: one for each sample; the arguments of `predict`."""
+        parameters, _ = self.predict(audio, gate, condition, self.initial_state(tf.shape(gate)[0]))
+        return self.coding.nats(parameters, self.coding.encode(audio[:, self.hop :]))
 
     @abc.abstractmethod
     def prime(self, audio, gate, condition, state):

@@ -75,11 +75,14 @@ class ModelContract:
         frames = (BATCH, FRAMES)
         assert found["toggle"].shape == found["code"].shape == found["gate_before"].shape == frames
         assert found["code_logits"].shape == (*frames, subject.config.codes)
-        logits = subject.sound_logits(subject.own, subject.gate, found["condition"])
-        assert logits.shape == (BATCH, FRAMES * subject.config.hop, subject.model.sound.coding.parameters)
+        self.sound_is_shaped(subject, found["condition"])
         audio, gate, _ = subject.generate(subject.partner)
         assert audio.shape == subject.partner.shape and gate.shape == frames
         assert np.isfinite(audio).all() and np.abs(audio).max() <= 1 and set(np.unique(gate)) == {0.0, 1.0}
+
+    def sound_is_shaped(self, subject, condition):
+        logits = subject.sound_logits(subject.own, subject.gate, condition)
+        assert logits.shape == (BATCH, FRAMES * subject.config.hop, subject.model.sound.coding.parameters)
 
     # Causality. Each test also shows that the change is heard afterwards.
 
@@ -158,7 +161,8 @@ class ModelContract:
     @pytest.mark.parametrize("temperature", [1.0, 0.5])
     def test_what_is_stepped_is_what_is_predicted(self, subject, temperature):
         """Teacher-forced over what it said itself, a model predicts what each draw was made from."""
-        model, state, seed = subject.model, subject.start(), tf.constant(3)
+        model, seed = subject.model, tf.constant(3)
+        start = state = model.seeded(subject.start(), seed)
         audio, gate, _ = subject.generate(subject.partner, seed=3, temperature=temperature)
         told = []
         for t in range(FRAMES):
@@ -168,17 +172,21 @@ class ModelContract:
             _, _, state = subject.step(subject.frames(subject.partner)[:, t], state, seed, tf.constant(temperature))
             assert np.array_equal(decided["gate"], gate[:, t]) and np.array_equal(state["code"], code)
         shares, code, condition, uniforms = (np.stack(told_each, axis=1) for told_each in zip(*told, strict=True))
-        predicted, _ = subject.observe(audio, gate, subject.partner, subject.start())
+        predicted, _ = subject.observe(audio, gate, subject.partner, start)
         before = predicted["gate_before"].numpy()
         toggle = np.stack([predicted["toggle"], np.zeros_like(gate)], axis=-1)
         assert drawn_from((gate == before).astype(int), toggle, shares[..., 0]).all()
         code_before = np.concatenate([np.full((BATCH, 1), subject.config.codes), code[:, :-1]], axis=1)
         age, spoken = _ages(gate), gate > 0
         told_before = [tf.constant(code_before), gate, age, predicted["context"], tf.constant(VOICES)]
-        logits, _ = model.acoustic(*told_before, model.acoustic.initial_state(BATCH))
+        logits, _ = model.acoustic(*told_before, start["acoustic"])
         assert drawn_from(np.minimum(code, subject.config.codes - 1), logits.numpy(), shares[..., 1])[spoken].all()
         assert (code[~spoken] == subject.config.codes).all() and spoken.any() and not spoken.all()
         same(condition, model.acoustic.condition(code, code_before, age, predicted["context"], tf.constant(VOICES)))
+        self.sound_is_drawn_from_what_is_predicted(subject, audio, gate, condition, uniforms, temperature)
+
+    def sound_is_drawn_from_what_is_predicted(self, subject, audio, gate, condition, uniforms, temperature):
+        spoken = gate > 0
         tokens = subject.frames(subject.model.sound.coding.encode(audio))
         predicted = subject.sound_logits(audio, gate, condition)
         predicted = predicted.reshape(*tokens.shape, predicted.shape[-1])
@@ -294,9 +302,12 @@ class TrainedContract(ModelContract):
 
         found = [_figures(descend(tf.constant(step)), model) for step in range(self.overfit_steps)]
         first, last = found[0], found[-1]
-        assert last["sound_bits_per_sample"] < self.overfit_share * first["sound_bits_per_sample"]
+        self.sound_is_learned(first, last)
         assert last["timing_bits_per_second"] < 0.2 * first["timing_bits_per_second"]
         assert last["toggles_expected_over_observed"] == pytest.approx(1.0, abs=0.2)
+
+    def sound_is_learned(self, first, last):
+        assert last["sound_bits_per_sample"] < self.overfit_share * first["sound_bits_per_sample"]
 
 
 def _figures(terms, model) -> dict:
