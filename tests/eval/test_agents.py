@@ -44,6 +44,22 @@ def test_run_agent_asks_the_run(tmp_path, monkeypatch):
     assert first.audio.shape == (1600,) and second.gate.dtype == bool and second.gate.shape == (10,)
 
 
+def test_run_agent_talks_to_itself(tmp_path, monkeypatch):
+    from zoo import generation
+
+    asked = []
+
+    def duet(model, seconds, voices, *, seed, progress=None):
+        asked.append((model, seconds, voices, seed))
+        return np.stack([np.zeros(1600), np.ones(1600)]), np.array([[False] * 10, [True] * 10])
+
+    monkeypatch.setattr(generation, "duet", duet)
+    monkeypatch.setattr(runs, "open_run", lambda path: types.SimpleNamespace(model="model"))
+    first, second = agents.open_agent(make_run(tmp_path / "mine")).duet(0.2, seed=3)
+    assert asked == [("model", 0.2, [0, 0], 3)]
+    assert first.audio.shape == (1600,) and not first.gate.any() and second.gate.all()
+
+
 def test_one_answer_is_a_batch_of_one(sampler):
     rng = np.random.default_rng(0)
     prompt, partner = rng.normal(0, 0.1, (2, 8000)).astype(np.float32), rng.normal(0, 0.1, 16000).astype(np.float32)
