@@ -22,11 +22,13 @@ SIZES = dict(
 class TestSampleRNN(harness.TrainedContract):
     name = "samplernn"
     sizes = SIZES
+    compiled = True
 
 
 class TestSampleRNNOfTwoTiersOfLSTMs(harness.ModelContract):
     name = "samplernn"
     sizes = {**SIZES, "frame_samples": (8,), "cell": "lstm", "layers": 2, "weight_norm": False, "coding": "linear"}
+    compiled = True
 
 
 def test_the_paper_presets_have_as_many_weights_as_counted_by_hand():

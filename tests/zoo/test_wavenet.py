@@ -21,6 +21,7 @@ SIZES = dict(
 class TestWaveNet(harness.TrainedContract):
     name = "wavenet"
     sizes = SIZES
+    compiled = True
 
 
 class TestWaveNetOfLogistics(harness.TrainedContract):

@@ -10,6 +10,7 @@ import math
 import keras
 import tensorflow as tf
 
+from zoo.coding import Levels
 from zoo.layers import NormalisedDense
 from zoo.recurrent import RecurrentStack
 from zoo.sound import SoundTier
@@ -85,6 +86,7 @@ class SampleTiers(SoundTier):
         below = (*frame_samples[1:], 1)
         widths = (*[channels] * len(below[:-1]), sample_channels)
         self.down = NormalisedDense(hop // frame_samples[0] * channels, weight_norm, name="down")
+        self.cell = cell
         self.tiers = [
             FrameTier(size, size // part, width, channels, layers, cell, weight_norm, truncate_samples // size)
             for size, part, width in zip(frame_samples, below, widths, strict=True)
@@ -130,6 +132,16 @@ class SampleTiers(SoundTier):
     def prime(self, audio, gate, condition, state):
         return self._run_tiers(audio, gate, condition, state)[1]
 
+    def frame_conditions(self, condition):
+        """What the topmost tier is given, [batch, frames of it, channels]."""
+        top = self.tiers[0]
+        return tf.reshape(self.down(condition), [-1, self.hop // top.frame_samples, top.recurrent.width])
+
+    def fused(self):
+        from zoo.samplernn.kernel import FusedSampleTiers
+
+        return FusedSampleTiers(self) if isinstance(self.coding, Levels) else None
+
     def _run_tiers(self, audio, gate, condition, state):
         """What the perceptron is given [batch, frames * hop, sample_channels], the state, and the levels of `audio`."""
         levels = self.coding.encode(audio)
@@ -146,8 +158,7 @@ class SampleTiers(SoundTier):
     @tf.function(jit_compile=True, autograph=False)
     def sample_frame(self, past, gate, condition, state, uniforms, temperature):
         tiers, draw = [tier.stepper() for tier in self.tiers], self._drawer(uniforms, temperature)
-        top = self.tiers[0]
-        below = tf.reshape(self.down(condition), [-1, self.hop // top.frame_samples, top.recurrent.width])
+        below = self.frame_conditions(condition)
 
         def descend(depth, above, carried):
             """Fills what one position of the tier above stands for; `carried` is (i, recent levels, state, samples)."""

@@ -63,9 +63,9 @@ class DilatedSound(SoundTier):
         return self.predict(tail, gate[:, -frames:], condition[:, -frames:], state)[1]
 
     def fused(self):
-        from zoo.wavenet.kernel import FusedSound
+        from zoo.wavenet.kernel import FusedDilatedSound
 
-        return FusedSound(self) if isinstance(self.coding, Levels) else None
+        return FusedDilatedSound(self) if isinstance(self.coding, Levels) else None
 
     def frame_conditions(self, condition):
         """What conditions each layer, [batch, layers, 2 * channels]."""

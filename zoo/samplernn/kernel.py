@@ -1,0 +1,173 @@
+"""SampleRNN's sample loop as one compiled function.
+
+`SampleTiers.sample_frame` is the reference; the parity test holds this to it. What the perceptron makes of a level at
+one of its taps is looked up: the embedding and its part of the first product are one table.
+"""
+
+import numpy as np
+
+from zoo.fused import FusedSound, add, add_product, compiled, rectify, sample, sigmoid, tanh
+from zoo.layers import LEVELS
+
+_TWO = np.float32(2.0)
+_ONE = np.float32(1.0)
+
+
+class FusedSampleTiers(FusedSound):
+    """The sound tier of a SampleRNN.
+
+    Args:
+        sound: `zoo.samplernn.sound.SampleTiers`.
+    """
+
+    def __init__(self, sound):
+        tiers = sound.tiers
+        super().__init__(sound, context_samples=tiers[0].frame_samples)
+        layers = [layer for tier in tiers for layer in tier.recurrent.stack]
+        shape = len(tiers), len(tiers[0].recurrent.stack)
+        self._initial = _stacked([layer.initial for layer in layers], shape)
+        recurrent = [
+            _stacked([getattr(getattr(layer, product), part) for layer in layers], shape)
+            for product in ("given", "recalled")
+            for part in ("kernel", "bias")
+        ]
+        sizes = np.array([tier.frame_samples for tier in tiers])
+        ends = [(_array(dense.kernel), _array(dense.bias)) for tier in tiers for dense in (tier.entry, tier.up)]
+        entry, up = zip(*ends[::2], strict=True), zip(*ends[1::2], strict=True)
+        levels = sound.embedding(np.arange(LEVELS))
+        taps = np.split(_array(sound.recent.kernel), sound.taps)
+        table = np.stack([_array(levels) @ tap for tap in taps]).astype(np.float32)
+        width = table.shape[-1]
+        hidden = (
+            np.zeros((len(sound.hidden), width, width), np.float32),
+            np.zeros((len(sound.hidden), width), np.float32),
+        )
+        for i, dense in enumerate(sound.hidden):
+            hidden[0][i], hidden[1][i] = dense.kernel, dense.bias
+        logits = _array(sound.logits.kernel), _array(sound.logits.bias)
+        self._weights = (
+            sound.cell == "lstm", sizes, *entry, *recurrent, *up, table, *hidden, *logits, self.decode, self._initial,
+        )  # fmt: skip
+
+    def buffers(self, state: list) -> np.ndarray:
+        """States of the graph ([batch, s] a layer of each tier) as [batch, tiers, layers, s]."""
+        return np.ascontiguousarray(
+            np.transpose([[np.asarray(layer) for layer in tier] for tier in state], (2, 0, 1, 3))
+        )
+
+    def speak_rows(self, *batch) -> None:
+        _speak_rows(*batch, *self._weights)
+
+
+def _array(weight) -> np.ndarray:
+    return np.ascontiguousarray(np.asarray(weight, np.float32))
+
+
+def _stacked(weights: list, shape: tuple[int, int]) -> np.ndarray:
+    stacked = np.stack([_array(weight) for weight in weights])
+    return np.ascontiguousarray(stacked.reshape(*shape, *stacked.shape[1:]))
+
+
+@compiled
+def _gru(state, given, recalled):
+    n = state.shape[0]
+    for i in range(n):
+        update, reset = sigmoid(given[i] + recalled[i]), sigmoid(given[n + i] + recalled[n + i])
+        candidate = tanh(given[2 * n + i] + reset * recalled[2 * n + i])
+        state[i] = update * state[i] + (_ONE - update) * candidate
+
+
+@compiled
+def _lstm(state, given, recalled):
+    n = state.shape[0] // 2
+    for i in range(n):
+        enter, forget = sigmoid(given[i] + recalled[i]), sigmoid(given[n + i] + recalled[n + i])
+        candidate, leave = tanh(given[2 * n + i] + recalled[2 * n + i]), sigmoid(given[3 * n + i] + recalled[3 * n + i])
+        state[n + i] = forget * state[n + i] + enter * candidate
+        state[i] = leave * tanh(state[n + i])
+
+
+@compiled
+def _advance(x, state, lstm, kernel, bias, own_kernel, own_bias):
+    """One step of the layers of a tier: x [n] becomes the output, state [layers, s] goes on."""
+    n = x.shape[0]
+    given, recalled = np.empty(bias.shape[1], np.float32), np.empty(bias.shape[1], np.float32)
+    for layer in range(state.shape[0]):
+        given[:] = bias[layer]
+        add_product(given, x, kernel[layer])
+        recalled[:] = own_bias[layer]
+        add_product(recalled, state[layer, :n], own_kernel[layer])
+        if lstm:
+            _lstm(state[layer], given, recalled)
+        else:
+            _gru(state[layer], given, recalled)
+        x[:] = state[layer, :n]
+
+
+@compiled
+def _speak(
+    frame, past, conditions, state, uniforms, inverse_temperature,
+    lstm, sizes, entry, entry_bias, given, given_bias, recalled, recalled_bias, up, up_bias,
+    table, hidden, hidden_bias, logits, logits_bias, decode,
+):  # fmt: skip
+    """Fills one frame of one speaker; state [tiers, layers, s] goes on."""
+    span, taps, width = past.shape[0], table.shape[0], table.shape[2]
+    levels = np.empty(span + frame.shape[0], np.int64)
+    levels[:span] = past
+    sound = np.empty(levels.shape[0], np.float32)
+    for k in range(span):
+        sound[k] = _TWO * decode[past[k]]
+    longest = 0
+    for bias in up_bias:
+        longest = max(longest, bias.shape[0])
+    below = np.empty((sizes.shape[0], longest), np.float32)
+    x = np.empty(conditions.shape[1], np.float32)
+    head, rectified = np.empty(width, np.float32), np.empty(width, np.float32)
+    scores, cumulative = np.empty(LEVELS, np.float32), np.empty(LEVELS, np.float32)
+    for i in range(frame.shape[0]):
+        now = span + i
+        for tier in range(sizes.shape[0]):
+            size = sizes[tier]
+            if i % size == 0:
+                x[:] = entry_bias[tier]
+                if tier == 0:
+                    add(x, conditions[i // size])
+                else:
+                    at = i % sizes[tier - 1] // size * x.shape[0]
+                    add(x, below[tier - 1, at : at + x.shape[0]])
+                add_product(x, sound[now - size : now], entry[tier])
+                _advance(x, state[tier], lstm, given[tier], given_bias[tier], recalled[tier], recalled_bias[tier])
+                told = below[tier, : up_bias[tier].shape[0]]
+                told[:] = up_bias[tier]
+                add_product(told, x, up[tier])
+        at = i % taps * width
+        head[:] = below[-1, at : at + width]
+        for k in range(taps):
+            add(head, table[k, levels[now - taps + k]])
+        for layer in range(hidden.shape[0]):
+            rectified[:] = hidden_bias[layer]
+            add_product(rectified, head, hidden[layer])
+            rectify(rectified)
+            head[:] = rectified
+        scores[:] = logits_bias
+        add_product(scores, head, logits)
+        levels[now] = sample(scores, uniforms[i], inverse_temperature, cumulative)
+        frame[i] = decode[levels[now]]
+        sound[now] = _TWO * frame[i]
+
+
+@compiled
+def _speak_rows(
+    rows, frames, past, gate, conditions, states, uniforms, inverse_temperature,
+    lstm, sizes, entry, entry_bias, given, given_bias, recalled, recalled_bias, up, up_bias,
+    table, hidden, hidden_bias, logits, logits_bias, decode, initial,
+):  # fmt: skip
+    for row in rows:
+        if gate[row]:
+            _speak(
+                frames[row], past[row], conditions[row], states[row], uniforms[row], inverse_temperature,
+                lstm, sizes, entry, entry_bias, given, given_bias, recalled, recalled_bias, up, up_bias,
+                table, hidden, hidden_bias, logits, logits_bias, decode,
+            )  # fmt: skip
+        else:
+            states[row] = initial
