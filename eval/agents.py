@@ -86,6 +86,8 @@ class RunAgent(Agent):
         self.path = pathlib.Path(path)
         folder = runs.RunFolder(self.path)
         self._config = folder.read_config()
+        if not _answers(folder):
+            raise InputError(f"--runs={self.path}: makes sound without a dialogue and answers nobody (its mode)")
         if not folder.weights.is_file():
             raise InputError(f"{self.path}: a run without a model; the training has not saved any weights yet")
         self.name, self.sample_rate = self.path.resolve().name, int(self._config["sample_rate"])
@@ -144,10 +146,14 @@ class SavedModelAgent(Agent):
 
 
 def find_runs(folder: str | os.PathLike = "runs") -> tuple[list[pathlib.Path], list[pathlib.Path]]:
-    """The run folders under `folder`, sorted by name: those that hold a model, and those that do not (yet)."""
+    """The run folders under `folder`, sorted by name: those that hold a model, and those that do not (yet).
+
+    Runs that make sound without a dialogue are left out.
+    """
     from zoo import runs
 
     found = sorted(path.parent for path in pathlib.Path(folder).glob("*/config.json"))
+    found = [path for path in found if _answers(runs.RunFolder(path))]
     ready = [path for path in found if runs.RunFolder(path).weights.is_file()]
     return ready, [path for path in found if path not in ready]
 
@@ -186,6 +192,14 @@ def digest(paths: Iterable[pathlib.Path]) -> str:
             while block := file.read(1 << 20):
                 sha.update(block)
     return sha.hexdigest()
+
+
+def _answers(folder) -> bool:
+    """Whether a run is one of a dialogue; what is no run at all is refused where it is opened."""
+    try:
+        return folder.read_config().get("mode", "dialogue") == "dialogue"
+    except InputError:
+        return True
 
 
 def _responses(audio: np.ndarray, gate: np.ndarray) -> list[Response]:

@@ -152,6 +152,7 @@ def _scores(
         "corpus": corpus.key(),
         "split": settings.split,
         "detector": settings.detector,
+        "detector_version": activity.detector_key(settings.detector),
         "seed": settings.seed,
         "draws": settings.draws,
         "prompt_seconds": PROMPT_SECONDS,

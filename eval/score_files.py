@@ -23,6 +23,7 @@ _SOFTWARE = (
 SAME = {
     "protocol": "protocol version",
     "detector": "detector",
+    "detector_version": "version of the detector",
     "corpus": "corpus",
     "split": "split",
     "seed": "seed",

@@ -28,6 +28,8 @@ from datasets.turns import (
 from eval.coordination import dllr_per_chunk, llr_per_chunk, onset_hazard, selectivity
 from eval.distances import jensen_shannon, kolmogorov_smirnov, log_rate_ratio, wasserstein
 from eval.memorisation import best_matches
+from eval.peers import peers_scores
+from eval.prediction import prediction_scores
 from eval.shape import shape_score
 
 __all__ = [
@@ -53,6 +55,8 @@ __all__ = [
     "log2_likelihood",
     "log_rate_ratio",
     "onset_hazard",
+    "peers_scores",
+    "prediction_scores",
     "sample_against",
     "sample_dialogue",
     "selectivity",

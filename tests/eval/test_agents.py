@@ -27,6 +27,15 @@ def test_finds_runs_with_and_without_a_model(tmp_path):
     assert agents.find_runs(tmp_path / "nowhere") == ([], [])
 
 
+def test_a_run_without_a_dialogue_is_no_agent(tmp_path):
+    run = make_run(tmp_path / "runs" / "a")
+    config = json.loads((run / "config.json").read_text()) | {"mode": "unconditional"}
+    (run / "config.json").write_text(json.dumps(config))
+    assert agents.find_runs(tmp_path / "runs") == ([], [])
+    with pytest.raises(InputError, match="answers nobody"):
+        agents.open_agent(run)
+
+
 def test_run_agent_asks_the_run(tmp_path, monkeypatch):
     asked = {}
 

@@ -49,6 +49,7 @@ def test_one_table_of_two_comparisons(written):
         ({"protocol": 2}, "differ in protocol version (2 and 1)"),
         ({"detector": "energy"}, 'differ in detector ("energy" and "silero")'),
         ({"corpus": {"corpus": "other"}}, "differ in corpus"),
+        ({"detector_version": {"version": 2}}, "differ in version of the detector"),
         ({"seed": 1}, "differ in seed (1 and 0)"),
         ({"split": "validation"}, "differ in split"),
         ({"chunks_per_dialogue": 2}, "differ in number of chunks of a dialogue (2 and 1)"),
