@@ -21,8 +21,6 @@ from datasets.errors import InputError, run_command
 from eval import planning
 from eval.chunks import CHUNK_SECONDS
 
-SETS = 200
-
 
 def _define_flags() -> None:
     corpus_flags.define_corpus_flags(default=None)
@@ -59,7 +57,7 @@ def main(argv: list[str]) -> None:
     references = [make(role=role) for role in roles]
     for value in tqdm.tqdm(minutes, leave=False, unit="row"):
         n_chunks = int(value * 60 / CHUNK_SECONDS)
-        shown = [planning.smallest_difference(each, n_chunks, rng, sets=SETS) for each in references]
+        shown = [planning.smallest_difference(each, n_chunks, rng) for each in references]
         tqdm.tqdm.write(f"{value:8g} " + "".join(f"{each:12.2f}" for each in shown))
 
 
