@@ -14,6 +14,7 @@ import tensorflow as tf
 from datasets.dialogue import FRAMES_PER_SECOND
 from zoo.dialogue_tier import projection_labels
 
+_MOST_ROWS = 1 << 12  # Of a batch; seeds of rows of one step do not meet those of the next.
 _WEIGHTS = {"toggle": 0.2, "projection": 0.02, "code": 0.2, "sound": 1.0, "mel": 0.05}
 
 
@@ -22,10 +23,10 @@ def by_speaker(batch: dict) -> dict:
 
     Args:
         batch: of `datasets.pipeline.crops`: audio [n, 2, samples], activity [n, 2, frames], mask [n, frames],
-            role and voice [n, 2].
+            role and voice [n, 2]; row [n], numbers of the crops where they are a part of a larger batch.
 
     Returns:
-        own_audio, partner_audio [2 n, samples]; gate, partner_gate, mask [2 n, frames]; role, voice [2 n].
+        own_audio, partner_audio [2 n, samples]; gate, partner_gate, mask [2 n, frames]; role, voice, row [2 n].
     """
 
     def both(value):
@@ -33,6 +34,7 @@ def by_speaker(batch: dict) -> dict:
 
     own_audio, partner_audio = both(batch["audio"])
     gate, partner_gate = both(batch["activity"])
+    row = batch["row"] if "row" in batch else tf.range(tf.shape(batch["mask"])[0])
     return {
         "own_audio": own_audio,
         "partner_audio": partner_audio,
@@ -41,6 +43,7 @@ def by_speaker(batch: dict) -> dict:
         "mask": tf.concat([batch["mask"], batch["mask"]], axis=0),
         "role": both(batch["role"])[0],
         "voice": both(batch["voice"])[0],
+        "row": tf.concat([2 * row, 2 * row + 1], axis=0),
     }
 
 
@@ -69,7 +72,9 @@ def sums(model, batch: dict, seed: tf.Tensor) -> dict[str, tuple[tf.Tensor, tf.T
         "toggles": (tf.reduce_sum(toggled * scored), tf.reduce_sum(scored)),
         **_projection(model, example, predicted["context"], scored),
         "code": _weighted(code, scored * gate),
-        model.sound.term: sound(model, example["own_audio"], gate, predicted["condition"], scored, seed),
+        model.sound.term: sound(
+            model, example["own_audio"], gate, predicted["condition"], scored, seed, example["row"]
+        ),
     }
 
 
@@ -109,13 +114,16 @@ def _projection(model, example, context, scored) -> dict:
     return {"projection": _weighted(nats, scored * known)}
 
 
-def sound(model, own_audio, gate, condition, scored, seed):
-    """Bits of windows drawn where there is speech; a lead-in of one receptive field is heard but not scored."""
+def sound(model, own_audio, gate, condition, scored, seed, row):
+    """Bits of windows drawn where there is speech; a lead-in of one receptive field is heard but not scored.
+
+    Where a row's windows lie depends on the seed and the row's number alone, not on who else is in the batch.
+    """
     config, n = model.config, tf.shape(gate)[0]
     lead, window = model.sound.lead_frames, model.config.window_frames
     speech = tf.pad(tf.cumsum(gate * scored, axis=1), [[0, 0], [1, 0]])
     share = speech[:, window:] - speech[:, :-window]
-    start = tf.random.stateless_categorical(tf.math.log(share + 1e-3), config.windows, seed, tf.int32)
+    start = _drawn(tf.math.log(share + 1e-3), config.windows, seed, row)
 
     def cut(frames, extra=0):
         index = start[..., None] + tf.range(window + extra)
@@ -127,6 +135,16 @@ def sound(model, own_audio, gate, condition, scored, seed):
     counted = open_frames * cut(scored) * tf.cast(tf.range(window) >= lead, tf.float32)
     nats = model.sound.nats(audio, open_frames, cut(condition))
     return _weighted(nats, tf.repeat(counted, tf.shape(nats)[1] // window, axis=1))
+
+
+def _drawn(logits: tf.Tensor, n: int, seed: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
+    """`n` places of each row by its logits [rows, places]: int32 [rows, n]."""
+    seeds = tf.stack([tf.broadcast_to(seed[0], tf.shape(row)), seed[1] * _MOST_ROWS + row], axis=1)
+    return tf.map_fn(
+        lambda of: tf.random.stateless_categorical(of[0][None], n, of[1], tf.int32)[0],
+        (logits, seeds),
+        fn_output_signature=tf.TensorSpec([n], tf.int32),
+    )
 
 
 def _weighted(nats: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -61,17 +61,26 @@ def main(argv: list[str]) -> None:
         figures = train(model_class, sizes, path)
     except tf.errors.OpError as error:
         raise InputError(f"{path}: TensorFlow gave up; is the disk full or the memory? {error.message}") from error
+    if not figures:
+        return  # The chief writes and reports.
     minutes = figures["training_minutes"]
     print(f"held out: {held_out.describe(figures)}; step {figures['step']}, {minutes:.1f} minutes of training")
 
 
 def train(model_class, sizes, path: pathlib.Path) -> dict:
-    """Prepares the corpus, makes or continues the run folder, trains; returns the held-out figures."""
+    """Prepares the corpus, makes or continues the run folder, trains.
+
+    Returns:
+        The held-out figures; nothing on hosts that are not the chief.
+    """
     import keras
 
     from datasets import pipeline, prepare
-    from zoo import devices, runs, training
+    from zoo import devices, distribution, runs, training
 
+    strategy = distribution.strategy()
+    if strategy.num_replicas_in_sync > 1 and FLAGS.minutes:
+        raise InputError("--minutes: the clocks of several devices would not agree when to stop; give --steps")
     corpus = corpus_flags.corpus_from_flags(sizes.sample_rate)
     folder = runs.RunFolder(path)
     files.writable_folder(path.parent)
@@ -86,9 +95,11 @@ def train(model_class, sizes, path: pathlib.Path) -> dict:
     voices = training.trained_voices(splits["train"])
     augmentation = pipeline.Augmentation(FLAGS.flip_roles, FLAGS.gain_db)
     config = _config(sizes, corpus, augmentation, devices.describe(), voices)
-    _write_or_check(folder, config)
+    if distribution.is_chief(strategy):
+        _write_or_check(folder, config)
     keras.utils.set_random_seed(FLAGS.seed)
-    model = runs.new_model(model_class, sizes, FLAGS.mode)
+    with strategy.scope():
+        model = runs.new_model(model_class, sizes, FLAGS.mode)
     if not model.trainable_variables and (FLAGS.steps or FLAGS.minutes):
         raise InputError(f"--steps, --minutes: {FLAGS.model} is counted and has nothing to train; leave them out")
     parts = ", ".join(f"{part.name} {part.count_params():,}" for part in model.layers)
@@ -96,7 +107,15 @@ def train(model_class, sizes, path: pathlib.Path) -> dict:
     print(f"run folder: {path}")
     budget = training.Budget(steps, FLAGS.minutes)
     trainer = training.Trainer(
-        model, splits["train"], splits["validation"], folder, budget, FLAGS.seed, FLAGS.checkpoint_seconds, augmentation
+        model,
+        splits["train"],
+        splits["validation"],
+        folder,
+        budget,
+        FLAGS.seed,
+        FLAGS.checkpoint_seconds,
+        augmentation,
+        strategy,
     )
     return trainer.run()
 

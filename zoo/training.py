@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from datasets import files, pipeline, prepare
 from datasets.errors import InputError
-from zoo import export, generation, held_out, objective
+from zoo import distribution, export, generation, held_out, objective
 from zoo.agent import Speaker
 from zoo.runs import RunFolder
 
@@ -52,6 +52,7 @@ class Trainer:
         seed: of the order of crops, the windows of sound, k-means.
         checkpoint_seconds: between checkpoints.
         augmentation: of the crops that are trained on.
+        strategy: under which the model was made, see `zoo.distribution`; None is one device.
     """
 
     def __init__(
@@ -64,18 +65,23 @@ class Trainer:
         seed: int,
         checkpoint_seconds: float = 30.0,
         augmentation: pipeline.Augmentation = pipeline.Augmentation(),  # noqa: B008 - frozen
+        strategy: tf.distribute.Strategy | None = None,
     ):
         self.model, self.folder, self.budget, self.seed = model, folder, budget, seed
         self._train, self._held_out = train, held_out
         self._checkpoint_seconds, self._augmentation = checkpoint_seconds, augmentation
-        self._parts = [(_adam(model.config, variables), rate, variables) for variables, rate in model.parts()]
+        self._strategy = strategy or tf.distribute.get_strategy()
+        distribution.check_rows(self._strategy, model.config.batch_size)
+        self._is_chief = distribution.is_chief(self._strategy)
+        with self._strategy.scope():
+            self._parts = [(_adam(model.config, variables), rate, variables) for variables, rate in model.parts()]
         self._step = tf.Variable(0, dtype=tf.int64)
         self._seconds = tf.Variable(0.0, dtype=tf.float64)
         checkpoint = tf.train.Checkpoint(
             model=model, optimizers=[part[0] for part in self._parts], step=self._step, seconds=self._seconds
         )
         self._manager = tf.train.CheckpointManager(checkpoint, str(folder.checkpoints), max_to_keep=2)
-        self.train_step = tf.function(self._descend, autograph=False, jit_compile=False)
+        self._descent = tf.function(self._descend, autograph=False, jit_compile=False)
 
     @property
     def step(self) -> int:
@@ -84,30 +90,44 @@ class Trainer:
     def run(self, say: Callable[[str], None] = print) -> dict:
         """Trains to the end of the budget, or to Ctrl-C, then evaluates and exports; returns the held-out figures."""
         self._start(say)
-        writer = tf.summary.create_file_writer(str(self.folder.logs))
+        writer = (
+            tf.summary.create_file_writer(str(self.folder.logs)) if self._is_chief else tf.summary.create_noop_writer()
+        )
         with writer.as_default():
             stopped = self._loop()
             if stopped:
                 say(f"interrupted at step {self.step}: saving what there is; the same command goes on from here")
-            self._manager.save()
+            self._save()
+            distribution.wait_for_all(self._strategy)
             self._average()
+            if not self._is_chief:
+                distribution.wait_for_all(self._strategy)
+                return {}
             figures = held_out.evaluate(self.model, self._train, self._held_out, self.seed)
             figures |= {"step": self.step, "training_minutes": float(self._seconds) / 60.0}
             self._log_figures(figures)
             self._log_sample()
         writer.close()
         self._finish(figures)
+        distribution.wait_for_all(self._strategy)
         return figures
 
     def _start(self, say) -> None:
-        if self._manager.latest_checkpoint:
-            self._manager.checkpoint.restore(self._manager.latest_checkpoint).assert_existing_objects_matched()
+        latest = self._manager.latest_checkpoint
+        # Nobody saves before all have looked.
+        distribution.wait_for_all(self._strategy)
+        if latest:
+            self._manager.checkpoint.restore(latest).assert_existing_objects_matched()
             say(f"going on from step {self.step} of {self.folder.path}")
             return
         batches = self._crops(epoch=0, augmentation=pipeline.Augmentation())
         found = self.model.count(batches, self.seed, lambda it: tqdm(it, "counting", unit="batch"))
         say(f"counted: {found}")
-        self._manager.save()
+        self._save()
+
+    def _save(self) -> None:
+        if self._is_chief:
+            self._manager.save()
 
     def _loop(self) -> bool:
         """True if a Ctrl-C ended it."""
@@ -130,7 +150,7 @@ class Trainer:
                 now = time.monotonic()
                 self._seconds.assign_add(now - started)
                 if now - saved > self._checkpoint_seconds:
-                    self._manager.save()
+                    self._save()
                     saved = now
             return stop()
 
@@ -159,14 +179,37 @@ class Trainer:
             augmentation=augmentation,
         )
 
-    def _descend(self, batch, seed):
+    def train_step(self, batch: dict, seed: tf.Tensor) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+        """One step on one batch; returns the terms of the objective, summed over the whole batch."""
+        return self._descent(distribution.share_of(self._strategy, batch), seed)
+
+    def _descend(self, share, seed):
+        # What is summed over all replicas is the same on each of them.
+        return tf.nest.map_structure(
+            lambda value: self._strategy.experimental_local_results(value)[0],
+            self._strategy.run(self._descend_replica, args=(share, seed)),
+        )
+
+    def _descend_replica(self, batch, seed):
+        replicas = self._strategy.num_replicas_in_sync
         with tf.GradientTape() as tape:
             terms = self.model.sums(batch, seed)
+            counts = distribution.total([count for _, count in terms.values()])
+            terms = {name: (bits, count) for (name, (bits, _)), count in zip(terms.items(), counts, strict=True)}
             loss = objective.loss(terms)
-        gradients = tape.gradient(loss, [variables for _, _, variables in self._parts])
+        gradients = tape.gradient(
+            loss,
+            [variables for _, _, variables in self._parts],
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
         for (optimizer, _, variables), part in zip(self._parts, gradients, strict=True):
-            optimizer.apply_gradients(zip(part, variables, strict=True))
-        return terms
+            summed, _ = tf.clip_by_global_norm(
+                distribution.total([tf.convert_to_tensor(each) for each in part]), _CLIP_NORM
+            )
+            # The optimiser adds up what replicas give it, which here is the same.
+            optimizer.apply_gradients(zip([each / replicas for each in summed], variables, strict=True))
+        bits = distribution.total([bits for bits, _ in terms.values()])
+        return dict(zip(terms, zip(bits, counts, strict=True), strict=True))
 
     def _require_finite(self, terms) -> None:
         bad = [name for name, (total, _) in terms.items() if not math.isfinite(float(total))]
@@ -215,9 +258,7 @@ def trained_voices(prepared: prepare.PreparedSplit) -> list[int]:
 
 
 def _adam(config, variables) -> keras.optimizers.Optimizer:
-    optimizer = keras.optimizers.Adam(
-        global_clipnorm=_CLIP_NORM, use_ema=True, ema_momentum=config.averaging, ema_overwrite_frequency=None
-    )
+    optimizer = keras.optimizers.Adam(use_ema=True, ema_momentum=config.averaging, ema_overwrite_frequency=None)
     optimizer.build(variables)
     return optimizer
 
