@@ -4,6 +4,7 @@ Two engines make the same sound from the same random numbers: `graph` runs the m
 TensorFlow, `fused` a kernel compiled by numba, where the sound tier has one.
 """
 
+import dataclasses
 import types
 from collections.abc import Callable, Sequence
 
@@ -20,6 +21,23 @@ Progress = Callable[[int], None]
 _REPORT_FRAMES = 25
 
 
+@dataclasses.dataclass(frozen=True)
+class Drawing:
+    """How samples are drawn.
+
+    Attributes:
+        seed: of everything that is drawn.
+        temperature: of the sound alone.
+        engine: "fused" or "graph".
+        progress: called with the number of frames done since the last call.
+    """
+
+    seed: int
+    temperature: float = 1.0
+    engine: str = "fused"
+    progress: Progress | None = None
+
+
 def respond(
     model: DialogueModel,
     prompt_own: np.ndarray,
@@ -27,11 +45,7 @@ def respond(
     partner: np.ndarray,
     roles: Sequence[str],
     voices: Sequence[int],
-    *,
-    seed: int,
-    temperature: float = 1.0,
-    engine: str = "fused",
-    progress: Progress | None = None,
+    **options,
 ) -> tuple[np.ndarray, np.ndarray]:
     """An agent's channel against given partners.
 
@@ -40,10 +54,7 @@ def respond(
         prompt_own, prompt_partner: float32 [n, samples], heard first; may be of no length.
         partner: float32 [n, samples], what follows the prompt.
         roles, voices: one a row.
-        seed: of everything that is drawn.
-        temperature: of the sound alone.
-        engine: "fused" or "graph".
-        progress: called with the number of frames done since the last call.
+        **options: of `Drawing`; `seed` must be among them.
 
     Returns:
         audio float32 [n, samples] of the partner's length down to a whole frame, gate bool [n, frames].
@@ -55,18 +66,14 @@ def respond(
     hop = model.config.hop
     n_frames = partner.shape[1] // hop
     heard = np.asarray(partner[:, : n_frames * hop], np.float32).reshape(len(partner), n_frames, hop)
-    return _converse(model, state, lambda t, _: heard[:, t], n_frames, seed, temperature, engine, progress)
+    return _converse(model, state, lambda t, _: heard[:, t], n_frames, Drawing(**options))
 
 
 def duet(
     model: DialogueModel,
     seconds: float,
     voices: Sequence[int],
-    *,
-    seed: int,
-    temperature: float = 1.0,
-    engine: str = "fused",
-    progress: Progress | None = None,
+    **options,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Two copies of an agent talk to each other, a giver and a follower.
 
@@ -76,23 +83,19 @@ def duet(
     nothing = np.zeros([2, 0], np.float32)
     state = prompted_state(model, nothing, nothing, ROLES, voices)
     n_frames = round(seconds * FRAMES_PER_SECOND)
-    return _converse(model, state, lambda _, own: own[::-1], n_frames, seed, temperature, engine, progress)
+    return _converse(model, state, lambda _, own: own[::-1], n_frames, Drawing(**options))
 
 
 def babble(
     model: Speaker,
     seconds: float,
-    *,
     channels: int = 1,
-    seed: int,
-    temperature: float = 1.0,
-    engine: str = "fused",
-    progress: Progress | None = None,
+    **options,
 ) -> np.ndarray:
     """What an unconditional model says: audio float32 [channels, samples]."""
     n_frames = round(seconds * FRAMES_PER_SECOND)
     state = model.initial_state(channels)
-    return _converse(model, state, lambda _, own: own, n_frames, seed, temperature, engine, progress)[0]
+    return _converse(model, state, lambda _, own: own, n_frames, Drawing(**options))[0]
 
 
 def prompted_state(model: DialogueModel, prompt_own, prompt_partner, roles, voices) -> dict:
@@ -107,18 +110,18 @@ def prompted_state(model: DialogueModel, prompt_own, prompt_partner, roles, voic
     return _functions(model).hear(own, partner, state)
 
 
-def _converse(model, state, partner_at, n_frames, seed, temperature, engine, progress):
+def _converse(model, state, partner_at, n_frames: int, drawing: Drawing):
     """Speak and listen, frame by frame; `partner_at(t, own frame)` is what the partner says in frame t."""
-    speak = _speaker(model, state, engine)
+    speak = _speaker(model, state, drawing.engine)
     listen = _functions(model).listen
-    seed, temperature = tf.constant(seed), float(temperature)
+    seed, temperature = tf.constant(drawing.seed), float(drawing.temperature)
     batch, hop = len(state["gate"]), model.config.hop
     audio, gates = np.zeros([batch, n_frames, hop], np.float32), np.zeros([batch, n_frames], bool)
     for t in range(n_frames):
         audio[:, t], gates[:, t], state = speak(state, seed, temperature)
         state = listen(tf.constant(partner_at(t, audio[:, t])), state)
-        if progress and ((t + 1) % _REPORT_FRAMES == 0 or t + 1 == n_frames):
-            progress((t % _REPORT_FRAMES) + 1)
+        if drawing.progress and ((t + 1) % _REPORT_FRAMES == 0 or t + 1 == n_frames):
+            drawing.progress((t % _REPORT_FRAMES) + 1)
     return audio.reshape(batch, n_frames * hop), gates
 
 

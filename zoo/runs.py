@@ -128,7 +128,7 @@ class Run:
             roles: "giver" or "follower", one a row.
             voices: int, one a row; None takes the first voice of the training corpus.
             seed: of everything that is drawn.
-            **options: of `zoo.generation.respond`: temperature, engine, progress.
+            **options: of `zoo.generation.Drawing`: temperature, engine, progress.
 
         Returns:
             audio float32 [n, samples] of the partner's length down to a whole frame, gate bool [n, frames].
