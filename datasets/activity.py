@@ -26,8 +26,6 @@ _STEP_SECONDS = 0.010
 _SHORTEST_SECONDS = 0.030  # Clicks are shorter, syllables longer.
 _MATCH_SECONDS = 0.250
 _SPEECH_PROBABILITY = 0.5
-# So long the network goes on hearing speech after its end: the median on speech with known word times.
-_AFTERGLOW_SECONDS = 0.060
 
 
 def detect(audio: np.ndarray, sample_rate: int, detector: str = "energy") -> np.ndarray:
@@ -75,13 +73,16 @@ def energy(audio: np.ndarray, sample_rate: int, hangover_seconds: float = 0.0) -
     return intervals[intervals[:, 1] - intervals[:, 0] >= _SHORTEST_SECONDS]
 
 
-def silero(audio: np.ndarray, sample_rate: int, hangover_seconds: float = -_AFTERGLOW_SECONDS) -> np.ndarray:
+def silero(audio: np.ndarray, sample_rate: int, hangover_seconds: float = 0.0) -> np.ndarray:
     """Where a network trained on many languages and noises thinks speech likelier than not.
+
+    It goes on hearing speech for some 70 ms after its end. That is left as it is: what is compared goes through the
+    same detector, floors and tables are counted with it, and by how much speech ends late depends on the recording.
 
     Args:
         audio: float32 [samples].
         sample_rate: Hz.
-        hangover_seconds: added to the end of every interval; negative, for the network has one of its own.
+        hangover_seconds: added to the end of every interval.
     """
     duration = len(audio) / sample_rate
     window = network.WINDOW_SAMPLES / network.SAMPLE_RATE

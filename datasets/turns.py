@@ -237,14 +237,31 @@ def statistics(happened: Sequence[Events]) -> dict[str, float]:
     return {name: float(value) for name, value in result.items()}
 
 
-def statistics_text(found: Mapping[str, float]) -> list[tuple[str, str]]:
+def statistics_text(
+    found: Mapping[str, float], names: tuple[str, str] = ("channel 0", "channel 1")
+) -> list[tuple[str, str]]:
     """The statistics as the lines of a table: (title, numbers), a dash where there are none."""
-    return [(title, re.sub("nan%?", "-", text.format(**found))) for title, text in _LINES]
+    first, second = names
+    return [
+        (title.format(first=first, second=second), re.sub("nan%?", "-", text.format(**found))) for title, text in _LINES
+    ]
 
 
 _LINES = (
-    ("speech of channel 0 / 1, share of the time", "{speech_0:.3f} / {speech_1:.3f}"),
-    ("nobody / only 0 / only 1 / both", "{nobody:.3f} / {only_0:.3f} / {only_1:.3f} / {both:.3f}"),
+    ("speech of {first} / {second}, share of the time", "{speech_0:.3f} / {speech_1:.3f}"),
+    ("nobody / {first} / {second} / both", "{nobody:.3f} / {only_0:.3f} / {only_1:.3f} / {both:.3f}"),
+    (
+        "stay of each, median, s",
+        "{nobody_dwell_median:.2f} / {only_0_dwell_median:.2f} / {only_1_dwell_median:.2f} / {both_dwell_median:.2f}",
+    ),
+    (
+        "after {first} alone: nobody / {second} / both",
+        "{only_0_to_nobody:.2f} / {only_0_to_only_1:.2f} / {only_0_to_both:.2f}",
+    ),
+    (
+        "after {second} alone: nobody / {first} / both",
+        "{only_1_to_nobody:.2f} / {only_1_to_only_0:.2f} / {only_1_to_both:.2f}",
+    ),
     ("IPU per min; mean; median, s", "{ipu_per_min:.1f}; {ipu_mean:.2f}; {ipu_median:.2f}"),
     ("pause per min; mean; median, s", "{pause_per_min:.1f}; {pause_mean:.2f}; {pause_median:.2f}"),
     ("gap per min; mean; median, s", "{gap_per_min:.1f}; {gap_mean:.2f}; {gap_median:.2f}"),

@@ -18,8 +18,9 @@ from typing import Any
 
 from absl import flags
 
-from datasets import activity, files
+from datasets import activity, files, turns
 from datasets import flags as corpus_flags
+from datasets.dialogue import ROLE_PAIRS
 from datasets.errors import InputError, run_command
 from eval import agents, closed_loop, comparison, protocol, report, score_files, table
 from eval.chunks import CHUNK_SECONDS, PROMPT_SECONDS
@@ -35,30 +36,6 @@ NO_RUNS = "no trained model under runs/: the reference rows alone. Train one wit
 PEERS = (
     "dGSLM's events of both speakers, Full-Duplex-Bench's takeover rate and latency (with its sign), SyncLLM's"
     " correlations with the human of the same chunk: from the events above, for readers who know those numbers."
-)
-_STATISTICS = (
-    ("speech fraction giver / follower", "{speech_0:.3f} / {speech_1:.3f}"),
-    ("nobody / giver / follower / both", "{nobody:.3f} / {only_0:.3f} / {only_1:.3f} / {both:.3f}"),
-    (
-        "stay of each, median, s",
-        "{nobody_dwell_median:.2f} / {only_0_dwell_median:.2f} / {only_1_dwell_median:.2f} / {both_dwell_median:.2f}",
-    ),
-    (
-        "after giver alone: nobody / follower / both",
-        "{only_0_to_nobody:.2f} / {only_0_to_only_1:.2f} / {only_0_to_both:.2f}",
-    ),
-    (
-        "after follower alone: nobody / giver / both",
-        "{only_1_to_nobody:.2f} / {only_1_to_only_0:.2f} / {only_1_to_both:.2f}",
-    ),
-    ("IPU per min; mean; median, s", "{ipu_per_min:.1f}; {ipu_mean:.2f}; {ipu_median:.2f}"),
-    ("pause per min; mean; median, s", "{pause_per_min:.1f}; {pause_mean:.2f}; {pause_median:.2f}"),
-    ("gap per min; mean; median, s", "{gap_per_min:.1f}; {gap_mean:.2f}; {gap_median:.2f}"),
-    ("between-overlap per min; median, s", "{between_overlap_per_min:.2f}; {between_overlap_median:.2f}"),
-    ("within-overlap per min; median, s", "{within_overlap_per_min:.2f}; {within_overlap_median:.2f}"),
-    ("FTO n; mean / median, s", "{fto_n:.0f}; {fto_mean:.3f} / {fto_median:.3f}"),
-    ("turn mean / median, s", "{turn_mean:.2f} / {turn_median:.2f}"),
-    ("backchannel-like per min", "{backchannel_per_min:.2f}"),
 )
 
 
@@ -125,11 +102,16 @@ def _say(title: str, part: Table) -> None:
 
 def _say_words(words: Words) -> None:
     print("\nword timings, whole channels, no prompt\n")
-    width = max(len(name) for name, _ in _STATISTICS)
-    for name, text in _STATISTICS:
-        print(f"{name:<{width}}  {text.format(**words.statistics)}")
+    lines = _statistics(words)
+    width = max(len(name) for name, _ in lines)
+    print("\n".join(f"{name:<{width}}  {text}" for name, text in lines))
     for role, part in words.tables.items():
         _say(f"{role}, {_under(part)}", part)
+
+
+def _statistics(words: Words) -> list[tuple[str, str]]:
+    pair = next(pair for pair in ROLE_PAIRS if set(words.tables) & set(pair))
+    return turns.statistics_text(words.statistics, pair)
 
 
 def _under(part: Table) -> str:
@@ -210,7 +192,7 @@ def _appendix(tables: Mapping[str, Table], words: Words | None, duets: Table | N
                 "title": "Word timings",
                 "under": "The annotated words of whole channels, no prompt, no detector.",
                 "head": ["", "human"],
-                "rows": [[name, text.format(**words.statistics)] for name, text in _STATISTICS],
+                "rows": [list(line) for line in _statistics(words)],
             }
         )
         for role, part in words.tables.items():
