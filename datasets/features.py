@@ -9,7 +9,7 @@ import tensorflow as tf
 from datasets.dialogue import FRAMES_PER_SECOND
 
 LOWEST_POWER = 1e-8
-_LOWEST_HZ = 60.0
+LOWEST_HZ = 60.0
 
 
 def log_mel(audio: tf.Tensor, past: tf.Tensor, sample_rate: int, bands: int) -> tf.Tensor:
@@ -34,5 +34,5 @@ def log_mel(audio: tf.Tensor, past: tf.Tensor, sample_rate: int, bands: int) -> 
 @functools.cache
 def _mel_filters(sample_rate: int, fft_length: int, bands: int) -> np.ndarray:
     """float32 [bins, bands]."""
-    filters = librosa.filters.mel(sr=sample_rate, n_fft=fft_length, n_mels=bands, fmin=_LOWEST_HZ)
+    filters = librosa.filters.mel(sr=sample_rate, n_fft=fft_length, n_mels=bands, fmin=LOWEST_HZ)
     return filters.T.astype(np.float32)

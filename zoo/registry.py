@@ -12,7 +12,7 @@ from typing import Any
 
 from datasets.errors import InputError
 
-_FOLDERS = ("hazard", "samplernn", "wavenet")
+_FOLDERS = ("hazard", "samplernn", "tacotron", "wavenet")
 _MODELS: dict[str, "Entry"] = {}
 
 

@@ -1,0 +1,235 @@
+"""Tacotron (Wang et al. 2017) and Tacotron 2 (Shen et al. 2018) in dialogue.
+
+The papers' encoder reads a text; here it reads the partner, causally, and the decoder attends to the last seconds of
+it. The stop token is the speaking gate, on the counted table that all models start from. The decoder draws the next
+acoustic code, a category, where the papers regress; the mel frames of the code, refined by a causal post-net, become
+sound in a streaming inverse of the spectrum.
+
+Two families: "tacotron2" reads with convolutions and an LSTM and attends by content and location; "tacotron1" reads
+with a CBHG and attends by content alone.
+
+Where the papers do not fit a dialogue: encoders and post-nets look back only and have no batch normalisation (its
+statistics cannot be carried from step to step); Tacotron's GRUs are LSTMs with zoneout; dropout and zoneout stay on
+in scoring and speaking; frames last 20 ms, not 12.5, and r mel frames lie within one.
+"""
+
+import dataclasses
+
+from datasets.dialogue import FRAMES_PER_SECOND
+from datasets.errors import InputError
+from zoo import registry
+from zoo.agent import DialogueConfig, DialogueModel
+from zoo.tacotron import noise
+from zoo.tacotron.attention import AttentionRNN, ZoneoutStack
+from zoo.tacotron.encoder import CBHG, ConvolvedRNN
+from zoo.tacotron.sound import OUTPUTS, MelSound
+from zoo.tacotron.tiers import AttendingTier, DecoderTier, Prenet
+
+FAMILIES = ("tacotron1", "tacotron2")
+_DRAWING = ("dialogue", "acoustic")
+
+
+@dataclasses.dataclass(frozen=True)
+class TacotronConfig(DialogueConfig):
+    """Sizes of a Tacotron.
+
+    Attributes:
+        family: "tacotron1" or "tacotron2", of the encoder and of the attention.
+        encoder_channels: of the layers that read the partner.
+        encoder_layers, encoder_kernel: of their convolutions ("tacotron2").
+        bank, highways: of the CBHG ("tacotron1").
+        memory_seconds: how far back the decoder attends.
+        key_channels: in which query and memory are compared.
+        location_filters, location_taps: of the attention to where it was before ("tacotron2").
+        prenet_channels: of both prenets, one a layer.
+        dropout: share of the prenets' units that are left out, always.
+        attention_channels: of the attention RNN.
+        decoder_channels, decoder_layers: of the LSTMs that draw the acoustic code.
+        zoneout: share of the units of these that stay as they were, always.
+        context_channels: of what the dialogue tier hands on.
+        condition_channels: width of what conditions the sound.
+        reduction: mel frames in 20 ms, the papers' r; divides the samples of a frame.
+        output: of the mel frames: "regression" (squared error) or "normal" (a distribution).
+        mel_channels: of the layer before them.
+        postnet_channels, postnet_layers, postnet_kernel: of the post-net.
+    """
+
+    family: str = "tacotron2"
+    encoder_channels: int = 48
+    encoder_layers: int = 3
+    encoder_kernel: int = 5
+    bank: int = 8
+    highways: int = 4
+    memory_seconds: float = 2.0
+    key_channels: int = 24
+    location_filters: int = 8
+    location_taps: int = 15
+    prenet_channels: tuple[int, ...] = (64, 64)
+    dropout: float = 0.5
+    attention_channels: int = 64
+    decoder_channels: int = 96
+    decoder_layers: int = 1
+    zoneout: float = 0.1
+    context_channels: int = 48
+    condition_channels: int = 64
+    reduction: int = 2
+    output: str = "regression"
+    mel_channels: int = 128
+    postnet_channels: int = 48
+    postnet_layers: int = 5
+    postnet_kernel: int = 5
+    windows: int = 4
+    learning_rate: float = 4e-3
+
+    def __post_init__(self):
+        for name, choices in (("family", FAMILIES), ("output", OUTPUTS)):
+            if getattr(self, name) not in choices:
+                raise InputError(f"--set={name}={getattr(self, name)}: the choices are {', '.join(choices)}")
+        if self.reduction < 1 or self.hop % self.reduction or self.reduction * self.mel_bands > self.hop:
+            raise InputError(
+                f"--set=reduction={self.reduction}: must divide the {self.hop} samples of 20 ms, and {self.mel_bands} "
+                f"bands of each mel frame must not be more than they"
+            )
+        for name in ("dropout", "zoneout"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise InputError(f"--set={name}={getattr(self, name)}: must be a share, at least 0 and less than 1")
+        if self.memory_frames < 2:
+            raise InputError(f"--set=memory_seconds={self.memory_seconds}: must hold at least two frames of 0.02 s")
+
+    @property
+    def memory_frames(self) -> int:
+        return round(self.memory_seconds * FRAMES_PER_SECOND)
+
+
+_PAPER = TacotronConfig(
+    sample_rate=24000,
+    mel_bands=80,
+    codes=256,
+    encoder_channels=512,
+    memory_seconds=10.0,
+    key_channels=128,
+    location_filters=32,
+    location_taps=31,
+    prenet_channels=(256, 256),
+    attention_channels=1024,
+    decoder_channels=1024,
+    context_channels=512,
+    condition_channels=512,
+    mel_channels=1024,
+    postnet_channels=512,
+    batch_size=16,
+    learning_rate=1e-3,
+    timing_learning_rate=3e-4,
+    averaging=0.999,
+    steps=100_000,
+)
+PRESETS = {
+    "tiny": TacotronConfig(),
+    "small": TacotronConfig(
+        sample_rate=16000,
+        mel_bands=40,
+        codes=256,
+        encoder_channels=96,
+        memory_seconds=4.0,
+        key_channels=48,
+        location_filters=16,
+        location_taps=31,
+        prenet_channels=(128, 128),
+        attention_channels=128,
+        decoder_channels=192,
+        context_channels=96,
+        condition_channels=128,
+        mel_channels=256,
+        postnet_channels=128,
+        learning_rate=2e-3,
+        averaging=0.99,
+        steps=3000,
+    ),
+    "paper": _PAPER,
+    "paper-tacotron1": dataclasses.replace(
+        _PAPER,
+        family="tacotron1",
+        encoder_channels=128,
+        bank=16,
+        key_channels=256,
+        prenet_channels=(256, 128),
+        attention_channels=256,
+        decoder_channels=256,
+        decoder_layers=2,
+        context_channels=256,
+    ),
+}
+
+
+@registry.register("tacotron", PRESETS)
+class Tacotron(DialogueModel):
+    """A Tacotron with a gate.
+
+    Args:
+        config: `TacotronConfig`.
+
+    Example:
+        model = Tacotron(PRESETS["tiny"])
+        state = model.initial_state(1)
+        own_frame, gate, state = model.step(tf.zeros([1, model.config.hop]), state, seed=0)
+    """
+
+    def __init__(self, config: TacotronConfig, **kwargs):
+        super().__init__(config, **kwargs)
+        self.dialogue = _dialogue(config)
+        self.acoustic = DecoderTier(
+            config.codes,
+            config.mel_bands,
+            config.voices,
+            ZoneoutStack(config.decoder_channels, config.decoder_layers, name="decoder"),
+            Prenet(config.prenet_channels, config.dropout, name="prenet"),
+            config.zoneout,
+            config.condition_channels,
+            name="acoustic",
+        )
+        self.sound = MelSound(
+            config.hop,
+            config.condition_channels,
+            config.sample_rate,
+            config.mel_bands,
+            config.reduction,
+            config.output,
+            config.mel_channels,
+            config.postnet_channels,
+            config.postnet_layers,
+            config.postnet_kernel,
+            name="sound",
+        )
+        self.dialogue.build()
+        self.acoustic.build(config.context_channels)
+        self.sound.build()
+        self.built = True
+
+    def seeded(self, state, seed) -> dict:
+        drawing = {name: {**state[name], "noise": noise.reseeded(state[name]["noise"], seed)} for name in _DRAWING}
+        return {**state, **drawing}
+
+    def count(self, batches, seed, progress=iter):
+        said = super().count(batches, seed, progress)
+        self.sound.set_levels(self.acoustic.codebook.numpy())
+        return said
+
+
+def _dialogue(config: TacotronConfig) -> AttendingTier:
+    if config.family == "tacotron2":
+        partner = ConvolvedRNN(config.encoder_channels, config.encoder_layers, config.encoder_kernel, name="partner")
+    else:
+        partner = CBHG(config.encoder_channels, config.bank, config.highways, name="partner")
+    attention = AttentionRNN(
+        config.attention_channels,
+        config.memory_frames,
+        config.encoder_channels,
+        config.key_channels,
+        config.location_filters if config.family == "tacotron2" else 0,
+        config.location_taps,
+        name="attention",
+    )
+    prenet = Prenet(config.prenet_channels, config.dropout, name="prenet")
+    return AttendingTier(
+        partner, attention, prenet, config.zoneout, config.mel_bands, config.context_channels, name="dialogue"
+    )
