@@ -4,6 +4,7 @@ All of them call the same function on the same list, and its results lie in the 
 another but by speed.
 """
 
+import logging
 import multiprocessing
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -51,6 +52,7 @@ def run_beam(
     Raises:
         InputError: Beam is not installed or does not know the runner, or what `make` raised.
     """
+    logging.getLogger("apache_beam").setLevel(logging.WARNING)
     try:
         import apache_beam
         from apache_beam.options.pipeline_options import PipelineOptions
