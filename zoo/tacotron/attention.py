@@ -13,8 +13,6 @@ import tensorflow as tf
 from zoo.tacotron.unroll import unroll
 
 _NEVER = -1e9
-# The recurrent part, and the attention of Bahdanau et al. 2015; location-sensitive attention adds two to these.
-_N_CONTENT = 5
 
 
 def zoneout_lstm(given, keep, hidden, cell, recalled):
@@ -150,7 +148,7 @@ class AttentionRNN(keras.layers.Layer):
             state: as `initial_state` gives and as returned.
 
         Returns:
-            Output and context [batch, frames, width], alignment [batch, frames, memory_frames] (oldest first), state.
+            Output and context [batch, frames, width], and the state; its last alignment is among "steps".
         """
         arriving = {"keys": self.keys(entries), "memory": entries, "exists": tf.ones(tf.shape(entries)[:2])}
         windows = {name: tf.concat([state[name], each], axis=1) for name, each in arriving.items()}
@@ -165,7 +163,7 @@ class AttentionRNN(keras.layers.Layer):
         told = dict(zip(names, states, strict=True))
         after = {name: tf.ensure_shape(windows[name][:, tf.shape(x)[1] :], state[name].shape) for name in windows}
         after["steps"] = {name: each[:, -1] for name, each in told.items()}
-        return tf.concat([told["hidden"], told["context"]], axis=-1), told["alignment"], after
+        return tf.concat([told["hidden"], told["context"]], axis=-1), after
 
 
 class ZoneoutStack(keras.layers.Layer):

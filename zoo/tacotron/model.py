@@ -55,18 +55,18 @@ class TacotronConfig(DialogueConfig):
     """
 
     family: str = "tacotron2"
-    encoder_channels: int = 48
+    encoder_channels: int = 32
     encoder_layers: int = 3
     encoder_kernel: int = 5
     bank: int = 8
     highways: int = 4
-    memory_seconds: float = 2.0
-    key_channels: int = 24
-    location_filters: int = 8
-    location_taps: int = 15
+    memory_seconds: float = 1.5
+    key_channels: int = 16
+    location_filters: int = 4
+    location_taps: int = 9
     prenet_channels: tuple[int, ...] = (64, 64)
     dropout: float = 0.5
-    attention_channels: int = 64
+    attention_channels: int = 48
     decoder_channels: int = 96
     decoder_layers: int = 1
     zoneout: float = 0.1
@@ -79,6 +79,9 @@ class TacotronConfig(DialogueConfig):
     postnet_layers: int = 5
     postnet_kernel: int = 5
     windows: int = 4
+    # Steps of the attention come one after the other: many short crops are quicker than few long ones.
+    crop_seconds: float = 15.0
+    batch_size: int = 4
     learning_rate: float = 4e-3
 
     def __post_init__(self):

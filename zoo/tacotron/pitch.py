@@ -9,6 +9,8 @@ LOWEST_HZ, HIGHEST_HZ = 70.0, 400.0
 # Of half a period or less, so that a multiple of a period is not taken for it (Boersma 1993, section 4).
 _OCTAVE_COST = 0.05
 _VOICED = 0.5
+# A period is no whole number of samples: what changes within a sample or two would not be found again.
+_SMOOTH_HZ = 1000.0
 
 
 def track(audio: tf.Tensor, sample_rate: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -27,8 +29,9 @@ def track(audio: tf.Tensor, sample_rate: int) -> tuple[tf.Tensor, tf.Tensor]:
     lags = np.arange(int(np.ceil(sample_rate / HIGHEST_HZ)), int(sample_rate / LOWEST_HZ) + 1)
     frames = tf.signal.frame(audio, 2 * hop, hop)
     frames -= tf.reduce_mean(frames, axis=-1, keepdims=True)
-    found = _autocorrelation(frames * window, length)
-    shape = _autocorrelation(tf.constant(window), length)
+    smooth = (np.fft.rfftfreq(length, 1.0 / sample_rate) < _SMOOTH_HZ).astype(np.float32)
+    found = _autocorrelation(frames * window, length, smooth)
+    shape = _autocorrelation(tf.constant(window), length, 1.0)
     power = found[..., :1] / shape[0] + 1e-9
     found = tf.gather(found, lags, axis=-1) / tf.gather(shape, lags) / power
     cost = (_OCTAVE_COST * np.log2(lags / lags[0])).astype(np.float32)
@@ -58,6 +61,6 @@ def pulses(hz: tf.Tensor, phase: tf.Tensor, samples: int, sample_rate: int) -> t
     return sound, tf.math.floormod(at[:, -1], 1.0)
 
 
-def _autocorrelation(x, length):
-    power = tf.square(tf.abs(tf.signal.rfft(x, [length])))
+def _autocorrelation(x, length, shares):
+    power = shares * tf.square(tf.abs(tf.signal.rfft(x, [length])))
     return tf.signal.irfft(tf.cast(power, tf.complex64), [length])

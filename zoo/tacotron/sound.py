@@ -49,7 +49,7 @@ class MelSound(SoundTier):
         postnet_channels, postnet_layers, postnet_kernel, **kwargs,
     ):  # fmt: skip
         super().__init__(hop, None, condition_channels, **kwargs)
-        self.sample_rate, self.mel_bands, self.reduction, self.output_kind = sample_rate, mel_bands, reduction, output
+        self.sample_rate, self.mel_bands, self.reduction = sample_rate, mel_bands, reduction
         self.hidden = keras.layers.Dense(channels, activation="relu", name="hidden")
         self.outputs = 2 if output == "normal" else 1
         self.mel = keras.layers.Dense(reduction * mel_bands * self.outputs, name="mel")

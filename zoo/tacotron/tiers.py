@@ -88,15 +88,6 @@ class AttendingTier(DialogueTier):
         }
 
     def call(self, before, role, state):
-        hidden, _, own, partner, state = self._run(before, role, state)
-        context = self.context(hidden)
-        return context, self.counted(own, partner, role) + self.residual(context)[..., 0], state
-
-    def alignment(self, before, role, state):
-        """Where each frame attends, [batch, frames, memory_frames], the oldest first; arguments as of `call`."""
-        return self._run(before, role, state)[1]
-
-    def _run(self, before, role, state):
         own, partner = cells(before)
         batch, frames = tf.unstack(tf.shape(own))
         entries, read = self.partner(self.project(self._of_partner(before, partner)), state["partner"])
@@ -104,9 +95,10 @@ class AttendingTier(DialogueTier):
         stay = noise.uniform(drawn, _DIALOGUE_STREAM, frames, batch, 2 * self.encoder.channels)
         keep = tf.cast(stay < self.zoneout, tf.float32)
         prenet = self.prenet(self._of_own(before, own, role), drawn, stream=_DIALOGUE_STREAM + 1)
-        hidden, alignment, attended = self.encoder(prenet, entries, keep, state["attention"])
+        hidden, attended = self.encoder(prenet, entries, keep, state["attention"])
+        context = self.context(hidden)
         after = {"noise": noise.after(drawn, frames), "partner": read, "attention": attended}
-        return hidden, alignment, own, partner, after
+        return context, self.counted(own, partner, role) + self.residual(context)[..., 0], after
 
     def _of_partner(self, before, cell):
         mel = (before["mel"] - self.mel_mean) / self.mel_scale

@@ -89,27 +89,30 @@ def _forward(step, inputs, windows, state, weights):
 def _backward(step, inputs, windows, state, weights, states, upstream):
     """Gradients by all arguments of `unroll` but the first.
 
-    The gradient by the window of a step goes along with it: what leaves at its new end is complete.
+    The gradient by the window of a step goes along with it: what leaves at its new end is complete. Without windows,
+    all steps fit into one for the gradient by the weights, which is a few large products and not many small ones.
     """
     inputs, upstream = [_time_first(each) for each in inputs], [_time_first(each) for each in upstream]
     befores = [tf.concat([s[None], _time_first(after)[:-1]], axis=0) for s, after in zip(state, states, strict=True)]
     steps = tf.shape(inputs[0])[0]
-    sizes = [len(each) for each in (inputs, windows, state, weights)]
+    looped = weights if windows else []
+    sizes = [len(each) for each in (inputs, windows, state, looped)]
 
-    def body(t, later, by_window, by_weight, rows, leaving):
+    def body(t, later, by_window, by_weight, rows, leaving, told):
         given = [*_at(t, inputs, windows), [tf.gather(each, t) for each in befores], weights]
         with tf.GradientTape() as tape:
-            tape.watch(given)
+            tape.watch([given[:3], looped])
             after = step(*given)
         totals = [one + tf.gather(each, t) for one, each in zip(later, upstream, strict=True)]
-        flat = tape.gradient(after, tf.nest.flatten(given), totals, unconnected_gradients="zero")
+        flat = tape.gradient(after, tf.nest.flatten([given[:3], looped]), totals, unconnected_gradients="zero")
         by_input, one_window, earlier, one_weight = _split(flat, sizes)
         by_window = [a + b for a, b in zip(by_window, one_window, strict=True)]
         by_weight = [a + b for a, b in zip(by_weight, one_weight, strict=True)]
         rows = [row.write(t, each) for row, each in zip(rows, by_input, strict=True)]
         leaving = [row.write(t, each[:, -1]) for row, each in zip(leaving, by_window, strict=True)]
         by_window = [tf.concat([tf.zeros_like(each[:, :1]), each[:, :-1]], axis=1) for each in by_window]
-        return t - 1, earlier, by_window, by_weight, rows, leaving
+        told = [row.write(t, each) for row, each in zip(told, totals, strict=True)]
+        return t - 1, earlier, by_window, by_weight, rows, leaving, told
 
     def array(shape):
         return tf.TensorArray(tf.float32, steps, element_shape=shape)
@@ -119,12 +122,27 @@ def _backward(step, inputs, windows, state, weights, states, upstream):
         steps - 1,
         [tf.zeros_like(each) for each in state],
         [tf.zeros_like(each) for each in first],
-        [tf.zeros_like(each) for each in weights],
+        [tf.zeros_like(each) for each in looped],
         [array(each.shape[1:]) for each in inputs],
         [array([each.shape[0], *each.shape[2:]]) for each in windows],
+        [array(each.shape) for each in state],
     ]
-    _, by_state, by_window, by_weight, rows, leaving = tf.while_loop(lambda t, *_: t >= 0, body, begin)
+    _, by_state, by_window, by_weight, rows, leaving, told = tf.while_loop(lambda t, *_: t >= 0, body, begin)
     by_windows = [
         tf.concat([rest[:, 1:], _time_first(row.stack())], axis=1) for rest, row in zip(by_window, leaving, strict=True)
     ]
+    if not windows:
+        by_weight = _by_weight(step, inputs, befores, weights, [row.stack() for row in told])
     return [*[_time_first(row.stack()) for row in rows], *by_windows, *by_state, *by_weight]
+
+
+def _by_weight(step, inputs, befores, weights, totals):
+    """Gradients by the weights of all steps at once; each [time, batch, ...]."""
+
+    def together(parts):
+        return [tf.reshape(each, tf.concat([[-1], tf.shape(each)[2:]], axis=0)) for each in parts]
+
+    with tf.GradientTape() as tape:
+        tape.watch(weights)
+        after = step(together(inputs), [], together(befores), weights)
+    return tape.gradient(after, weights, together(totals), unconnected_gradients="zero")

@@ -1,11 +1,11 @@
-"""From spectra to sound: frame by frame for dialogue, over a whole utterance for text to speech.
+"""From spectra to sound, frame by frame.
 
-Griffin and Lim (1984) go over a whole utterance again and again; a dialogue has only its past. Their rounds without
-look-ahead (Beauregard, Zhu and Wyse 2005) were tried: each window takes its phases from the overlap with those before,
-so rounding errors grow a millionfold in half a second, and one seed would not give the same sound on two machines.
-So phases come from a source: pulses where the frame is voiced, noise where it is not, continued from frame to frame.
-Windows of it are given the magnitudes and overlap. Sound comes out once no later window adds to it: it lags the gate
-by half a window, 20 / r ms for r spectra a frame.
+The papers' vocoders are Griffin and Lim's rounds (1984), which go over a whole utterance again and again, and a
+WaveNet. Griffin and Lim's rounds without look-ahead (Beauregard, Zhu and Wyse 2005) were tried here: each window takes
+its phases from the overlap with those before, so a rounding error grows a hundred-thousandfold in half a second, and
+one seed did not give the same sound before and after an export. So phases come from a source: pulses where the frame
+is voiced, noise where it is not, continued from frame to frame. Windows of it are given the spectra and overlap. Sound
+comes out once no later window adds to it: it lags the gate by half a window, 20 / r ms for r spectra a frame.
 """
 
 import functools
