@@ -26,9 +26,7 @@ def define_corpus_flags(default: str | None = "simulated", sample_rate: bool = F
     flags.DEFINE_string("cache_dir", None, "Where rendered and prepared audio is kept; also $BABBLEZOO_CACHE.")
     flags.DEFINE_float("hours", None, "Length of a corpus that is made, not read.", lower_bound=0.0)
     flags.DEFINE_integer("corpus_seed", 0, "Seed of a corpus that is made, not read.")
-    flags.DEFINE_string(
-        "detector", None, "Finds speech: silero, energy or annotations; default: what fits the corpus."
-    )
+    flags.DEFINE_string("detector", None, "Finds speech: silero, energy or annotations; default: what fits the corpus.")
     flags.DEFINE_integer("fold", None, "Cross-validation on Map Task: the quad, 1 to 8, that is the test.")
     flags.DEFINE_string("voices", None, "Who reads a corpus without sound: espeak (default) or natural.")
     flags.DEFINE_string("tables", None, "Timing of simulated dialogues: a file of python -m datasets.hazard.")
