@@ -16,10 +16,16 @@ import tensorflow as tf
 from datasets import audio as audio_lib
 
 BACKENDS = ("tensorflow-io", "soundfile")
-# What tensorflow-io makes of these encodings; asked for another type it ends the process.
-_TYPES = {"PCM_16": tf.int16, "PCM_24": tf.int32, "FLOAT": tf.float32, "VORBIS": tf.float32}
+# What tensorflow-io decodes: by which operation, to which type (asked for another one it ends the process). Its readers
+# of files keep a state that calls side by side would share.
+_DECODERS = {
+    ("WAV", "PCM_16"): ("decode_wav", tf.int16),
+    ("WAV", "PCM_24"): ("decode_wav", tf.int32),
+    ("WAV", "FLOAT"): ("decode_wav", tf.float32),
+    ("FLAC", "PCM_16"): ("decode_flac", tf.int16),
+    ("OGG", "VORBIS"): ("decode_vorbis", tf.float32),
+}
 _FULL_SCALE = {tf.int16: 2.0**15, tf.int32: 2.0**31, tf.float32: 1.0}
-_IN_GRAPH_FORMATS = ("WAV", "FLAC", "OGG")
 _FILTER_DELAY = 32  # Samples of the lower rate, as measured from 8-48 kHz.
 
 
@@ -52,15 +58,15 @@ def sounds(paths: Sequence[str | os.PathLike], sample_rate: int, by: str | None 
     """
     by = by or backend()
     readers = [_reader(os.fspath(path), by) for path in paths]
-    kinds = sorted({kind for kind, _ in readers}, key=str)
+    decoders = sorted({decoder for decoder, _ in readers}, key=str)
     rows = (
         [os.fspath(path) for path in paths],
-        [kinds.index(kind) for kind, _ in readers],
+        [decoders.index(decoder) for decoder, _ in readers],
         np.array([rate for _, rate in readers], np.int64),
     )
 
-    def load(path, kind, rate):
-        decoded = tf.switch_case(kind, [functools.partial(_decode, path, each) for each in kinds])
+    def load(path, decoder, rate):
+        decoded = tf.switch_case(decoder, [functools.partial(_decode, path, each) for each in decoders])
         decoded = tf.debugging.assert_all_finite(tf.ensure_shape(decoded, [None, None]), "samples that are not finite")
         return tf.cond(rate == sample_rate, lambda: decoded, lambda: resample(decoded, rate, sample_rate, by))
 
@@ -92,19 +98,20 @@ def _by_tensorflow_io(sound: tf.Tensor, from_rate: tf.Tensor, to_rate: tf.Tensor
     return resampled[:, late_out : late_out + n]
 
 
-def _reader(path: str, by: str) -> tuple[tf.DType | None, int]:
-    """The type that tensorflow-io decodes a file to (None: soundfile reads it), and its rate in Hz."""
+def _reader(path: str, by: str) -> tuple[tuple[str, tf.DType] | None, int]:
+    """How tensorflow-io decodes a file (None: soundfile reads it), and its rate in Hz."""
     _, rate = audio_lib.read_header(path)
     info = soundfile.info(path)
-    in_graph = by == "tensorflow-io" and info.format in _IN_GRAPH_FORMATS
-    return _TYPES.get(info.subtype) if in_graph else None, rate
+    return _DECODERS.get((info.format, info.subtype)) if by == "tensorflow-io" else None, rate
 
 
-def _decode(path: tf.Tensor, kind: tf.DType | None) -> tf.Tensor:
+def _decode(path: tf.Tensor, decoder: tuple[str, tf.DType] | None) -> tf.Tensor:
     """float32 [channels, samples]."""
-    if kind is None:
+    if decoder is None:
         return tf.numpy_function(lambda name: audio_lib.read_wav(name.decode())[0], [path], tf.float32)
     import tensorflow_io
 
-    samples = tensorflow_io.IOTensor.graph(kind).from_audio(path).to_tensor()
+    operation, kind = decoder
+    options = {} if operation == "decode_vorbis" else {"dtype": kind}
+    samples = getattr(tensorflow_io.audio, operation)(tf.io.read_file(path), **options)
     return tf.transpose(tf.cast(samples, tf.float32) / _FULL_SCALE[kind])

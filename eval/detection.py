@@ -15,7 +15,7 @@ import tqdm
 
 from datasets import activity, files
 from datasets.corpora import Corpus, rendering
-from datasets.dialogue import Dialogue
+from datasets.dialogue import Dialogue, cut
 from datasets.errors import InputError
 
 SPLITS = ("test", "validation")
@@ -53,7 +53,8 @@ def _detected(corpus: Corpus, name: str, detector: str, kept: "_Kept", progress:
         speech = [activity.detect(channel, dialogue.sample_rate, detector) for channel in dialogue.audio]
         kept.write(name, speech)
     progress.update()
-    return _without_sound(dialogue, tuple(speech))
+    # The sound may end a part of a sample later than the dialogue.
+    return _without_sound(dialogue, tuple(cut(channel, 0, dialogue.duration_seconds) for channel in speech))
 
 
 def _without_sound(dialogue: Dialogue, speech: tuple[np.ndarray, np.ndarray] | None = None) -> Dialogue:

@@ -55,6 +55,16 @@ def test_resampling_keeps_time_and_length(by, from_rate, to_rate):
     assert np.sqrt(np.mean(error**2)) < 0.05 * np.sqrt(np.mean(wanted**2))
 
 
+@pytest.mark.parametrize("by", _both())
+def test_many_files_at_once_are_not_mixed_up(tmp_path, by):
+    for i in range(24):
+        soundfile.write(tmp_path / f"{i:02d}.wav", np.full((1000 + i, 2), i / 100), (8000, 16000, 20000)[i % 3])
+    for i, sound in enumerate(live.sounds(sorted(tmp_path.glob("*.wav")), 16000, by)):
+        rate = (8000, 16000, 20000)[i % 3]
+        assert sound.shape == (2, round((1000 + i) * 16000 / rate))
+        np.testing.assert_allclose(sound[:, 400:500], i / 100, atol=0.002)
+
+
 def _level_db(sound, hertz, rate):
     """Of the tone in the middle of the sound, relative to an amplitude of 1."""
     middle = np.asarray(sound, np.float64)[len(sound) // 4 : -len(sound) // 4]

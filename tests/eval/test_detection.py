@@ -6,6 +6,7 @@ import pytest
 from datasets import activity
 from datasets.errors import InputError
 from eval import detection
+from eval.chunks import whole_dialogues
 
 
 @pytest.fixture
@@ -55,3 +56,13 @@ def test_annotations_are_taken_and_nothing_is_looked_for(loud):
 def test_a_corpus_without_sound_is_named(talk, tmp_path):
     with pytest.raises(InputError, match="--corpus=talk: train-0 has no sound"):
         detection.detected(talk(has_audio=False), "test", "energy")
+
+
+def test_speech_up_to_the_last_sample_ends_with_the_dialogue(loud, monkeypatch):
+    """The sound is rounded up to a whole sample, and then ends after the dialogue."""
+    corpus, _ = loud
+    seconds = corpus.load("test-0", audio=False).duration_seconds
+    monkeypatch.setattr(activity, "detect", lambda *_: np.array([[1.0, 2.0], [seconds - 1, seconds + 6e-5]]))
+    _, test = detection.detected(corpus, "test", "energy")
+    whole = whole_dialogues(test[:1], corpus.roles[0])[0]
+    np.testing.assert_allclose(whole.own_ipus, [[1.0, 2.0], [seconds - 1, seconds]])
