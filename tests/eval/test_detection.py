@@ -54,8 +54,10 @@ def test_annotations_are_taken_and_nothing_is_looked_for(loud):
 
 
 def test_a_corpus_without_sound_is_named(talk, tmp_path):
+    mute = talk(has_audio=False)
+    mute.options = type(mute.options)(cache_dir=tmp_path)
     with pytest.raises(InputError, match="--corpus=talk: train-0 has no sound"):
-        detection.detected(talk(has_audio=False), "test", "energy")
+        detection.detected(mute, "test", "energy")
 
 
 def test_speech_up_to_the_last_sample_ends_with_the_dialogue(loud, monkeypatch):
