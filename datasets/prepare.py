@@ -143,7 +143,8 @@ def prepare(corpus: Corpus, split: str, out_dir: str | os.PathLike | None = None
             # JSON has no tuples: what is returned is what the next start reads.
             index = json.loads(json.dumps(_index(folder, key, rate, made)))
             files.write_json(folder / _INDEX, index)
-            shards.forget_notes(folder, groups)
+        # Also those of a run that was killed when its index was just written.
+        shards.forget_notes(folder, groups)
     prepared = PreparedSplit(folder, index)
     if how.progress:
         _say_skipped(split, prepared.skipped)

@@ -28,7 +28,6 @@ from datasets.errors import InputError
 
 _RECORD_HEADER_BYTES = 12  # Length and its checksum.
 _RECORD_FOOTER_BYTES = 4
-_CHUNK_BYTES = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)

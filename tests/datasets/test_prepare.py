@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from datasets import audio, records
+from datasets import audio, records, shards
 from datasets.dialogue import activity
 from datasets.errors import InputError
 from datasets.prepare import prepare
@@ -141,6 +141,15 @@ def test_killed_within_or_after_a_shard_the_result_is_the_same(bursts, tmp_path,
     undisturbed = _contents(_prepare(bursts(n=9), out_dir=tmp_path / "whole").folder)
     _prepare(bursts(n=9), out_dir=folder)
     assert _contents(folder) == undisturbed
+
+
+def test_killed_when_the_index_was_just_written_no_note_stays(bursts, monkeypatch):
+    with monkeypatch.context() as dying:
+        dying.setattr(shards, "forget_notes", lambda *_: None)
+        prepared = _prepare(bursts(n=9))
+    assert len(list(prepared.folder.glob("*.tfrecord.json"))) == 3
+    _prepare(bursts(n=9))
+    assert sorted(_contents(prepared.folder)) == sorted(["index.json", *(path.name for path in prepared.paths)])
 
 
 # Forks, for each new interpreter would spend seconds on imports, at whose end there is little left to kill.
