@@ -76,14 +76,9 @@ class MapTask(corpora.Corpus):
         return sorted(name for name in self._conversations if split is None or self._split(name) == split)
 
     def load(self, name: str, audio: bool = True) -> dialogue_lib.Dialogue:
-        annotated = self.annotated(name)
         parts = self._recordings.get(name)
-        if not parts:
-            return annotated
-        paths = _in_order(name, parts)
-        return (
-            recorded.with_sound(annotated, paths, self.sample_rate) if audio else recorded.with_length(annotated, paths)
-        )
+        paths = _in_order(name, parts) if parts else []
+        return recorded.beside(self.annotated(name), paths, self.sample_rate if audio and paths else None)
 
     def annotated(self, name: str) -> dialogue_lib.Dialogue:
         """The dialogue as the annotations alone have it, whatever recordings there are."""

@@ -64,6 +64,15 @@ def fingerprint(paths: Sequence[pathlib.Path]) -> str:
     return digest.hexdigest()
 
 
+def beside(
+    annotated: dialogue_lib.Dialogue, paths: Sequence[pathlib.Path], sample_rate: int | None
+) -> dialogue_lib.Dialogue:
+    """An annotated dialogue and its recording, if there is one; of the recording the length alone without a rate."""
+    if not paths:
+        return annotated
+    return with_length(annotated, paths) if sample_rate is None else with_sound(annotated, paths, sample_rate)
+
+
 def with_sound(
     annotated: dialogue_lib.Dialogue, paths: Sequence[pathlib.Path], sample_rate: int
 ) -> dialogue_lib.Dialogue:

@@ -67,14 +67,9 @@ class Switchboard(corpora.Corpus):
         return [name for name, its_split in splits if its_split and split in (None, its_split)]
 
     def load(self, name: str, audio: bool = True) -> dialogue_lib.Dialogue:
-        annotated = self.annotated(name)
         parts = self._recordings.get(name)
-        if not parts:
-            return annotated
-        paths = _in_order(name, parts)
-        return (
-            recorded.with_sound(annotated, paths, self.sample_rate) if audio else recorded.with_length(annotated, paths)
-        )
+        paths = _in_order(name, parts) if parts else []
+        return recorded.beside(self.annotated(name), paths, self.sample_rate if audio and paths else None)
 
     def annotated(self, name: str) -> dialogue_lib.Dialogue:
         """The call as its word files alone have it, whatever recordings there are."""
