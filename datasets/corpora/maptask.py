@@ -11,12 +11,14 @@ validation. With `fold` k of 1 to 8 the test is quad k, validation the quad afte
 which is checked from their names.
 """
 
+import dataclasses
 import functools
 import hashlib
 import math
 import os
 import pathlib
 import re
+from collections.abc import Mapping
 from xml.etree.ElementTree import Element, ParseError
 
 import defusedxml
@@ -36,6 +38,9 @@ _POINTER = "{http://nite.sourceforge.net/}pointer"
 _WHERE = "the archive maptaskv2-1 of https://groups.inf.ed.ac.uk/maptask/maptasknxt.html"
 _NAME = re.compile(r"q[1-8][en]c[1-8]")
 _RECORDING = re.compile(r"(q[1-8][en]c[1-8])\.(mix|g|f|1|2)\.(?:wav|flac|ogg|sph)", re.IGNORECASE)
+_MUMBLED = "unintelligible"
+_PARTS = ("timed-units", "moves")
+_SPAN = re.compile(r"#id\(([^)]+)\)(?:\.\.id\(([^)]+)\))?$")
 _CHANNEL_FILES = (("g", "f"), ("1", "2"))
 _MOST_XML_BYTES = 64 << 20
 _LONGEST_SECONDS = 24 * 3600.0
@@ -47,7 +52,8 @@ class MapTask(corpora.Corpus):
 
     The longer of recording and annotation gives the length of a dialogue, with zeros behind the shorter recording.
     `info` of a dialogue: quad (int), eye_contact, familiar (bool), map (str), speaker_info (per channel: age, gender,
-    birthplace), and with sound recorded_hz and channels_exchanged: whether the recording had the giver on the right.
+    birthplace), moves (per channel: start and end in seconds, label; empty without Data/moves), and with sound
+    recorded_hz and channels_exchanged: whether the recording had the giver on the right.
     """
 
     takes = frozenset({"fold"})
@@ -85,7 +91,8 @@ class MapTask(corpora.Corpus):
         if name not in self._conversations:
             raise InputError(f"{name}: no such Map Task dialogue; names are like q1ec1")
         conversation = self._conversations[name]
-        channels = [_read_channel(self._folder / "timed-units" / f"{name}.{role[0]}.timed-units.xml") for role in ROLES]
+        units = [_units(self._folder, name, role) for role in ROLES]
+        channels = [_speech(found) for found in units]
         duration = max(end for _, _, end in channels)
         speakers = [_speaker_id(conversation, role) for role in ROLES]
         return dialogue_lib.Dialogue(
@@ -105,6 +112,7 @@ class MapTask(corpora.Corpus):
                 "familiar": conversation.get("familiar") == "yes",
                 "map": conversation.get("map"),
                 "speaker_info": [self._speaker_info(speaker) for speaker in speakers],
+                "moves": [_moves(self._folder, name, role, found) for role, found in zip(ROLES, units, strict=True)],
             },
         )
 
@@ -126,7 +134,7 @@ class MapTask(corpora.Corpus):
     def annotations_key(self) -> dict:
         """Everything that shapes the dialogues as annotated, as JSON values."""
         digest = hashlib.sha256()
-        for path in sorted((self._folder / "timed-units").glob("*.xml")):
+        for path in [path for part in _PARTS for path in sorted((self._folder / part).glob("*.xml"))]:
             digest.update(path.name.encode() + path.read_bytes())
         return {"annotations_sha256": digest.hexdigest()}
 
@@ -216,20 +224,50 @@ def _parse(path: pathlib.Path) -> Element:
         raise InputError(f"{path}: not whole XML ({error}); unpack the archive again") from error
 
 
-def _read_channel(path: pathlib.Path) -> tuple[np.ndarray, tuple[dialogue_lib.Word, ...], float]:
-    """Speech [n, 2], words and the end in seconds of one channel."""
-    speech, words, end = [], [], 0.0
+@dataclasses.dataclass(frozen=True)
+class _Unit:
+    """A word, a noise or a silence of the annotations."""
+
+    tag: str
+    kind: str | None
+    start: float
+    end: float
+    text: str
+
+
+def _units(folder: pathlib.Path, name: str, role: str) -> dict[str, _Unit]:
+    """What one channel holds, by identity, in order."""
+    path = folder / "timed-units" / f"{name}.{role[0]}.timed-units.xml"
+    found = {}
     for unit in _parse(path):
-        unit_start, unit_end = _times(unit, path)
-        end = max(end, unit_end)
-        is_word = unit.tag == "tu"
-        # Eight words of the corpus have no length: they cannot be heard, nor spoken.
-        if unit_end <= unit_start or not (is_word or unit.get("type") == "unintelligible"):
-            continue
-        speech.append((unit_start, unit_end))
-        if is_word:
-            words.append(dialogue_lib.Word(unit_start, unit_end, " ".join((unit.text or "").split())))
-    return np.array(speech).reshape(-1, 2), tuple(words), end
+        text = " ".join((unit.text or "").split())
+        found[unit.get("id")] = _Unit(unit.tag, unit.get("type"), *_times(unit, path), text)
+    return found
+
+
+def _speech(units: Mapping[str, _Unit]) -> tuple[np.ndarray, tuple[dialogue_lib.Word, ...], float]:
+    """Speech [n, 2], words and the end in seconds of one channel."""
+    # Eight words of the corpus have no length: they cannot be heard, nor spoken.
+    heard = [unit for unit in units.values() if unit.end > unit.start and (unit.tag == "tu" or unit.kind == _MUMBLED)]
+    words = tuple(dialogue_lib.Word(unit.start, unit.end, unit.text) for unit in heard if unit.tag == "tu")
+    speech = np.array([(unit.start, unit.end) for unit in heard]).reshape(-1, 2)
+    return speech, words, max((unit.end for unit in units.values()), default=0.0)
+
+
+def _moves(folder: pathlib.Path, name: str, role: str, units: Mapping[str, _Unit]) -> list[tuple[float, float, str]]:
+    """(start, end, label) of the dialogue moves of one channel, sorted; none where the archive lacks them."""
+    path = folder / "moves" / f"{name}.{role[0]}.moves.xml"
+    if not path.exists():
+        return []
+    found = []
+    for move in _parse(path).iter("move"):
+        spans = [_SPAN.search(child.get("href") or "") for child in move]
+        ends = [units.get(identity) for span in spans if span for identity in span.groups() if identity]
+        if not spans or not all(spans) or None in ends:
+            raise InputError(f"{path}: {move.get('id')} is of words that are not there; unpack the archive again")
+        label = move.get("label") or "uncodable"
+        found.append((min(unit.start for unit in ends), max(unit.end for unit in ends), label))
+    return sorted(found)
 
 
 def _times(unit: Element, path: pathlib.Path) -> tuple[float, float]:

@@ -17,11 +17,12 @@ from scipy import signal
 
 from datasets import dialogue as dialogue_lib
 from datasets.corpora import espeak, natural
+from datasets.corpora.prosody import Intonation, Intonations, Move
 from datasets.corpora.warp import warp
 from datasets.dialogue import Word
 
 KINDS = ("espeak", "natural")
-RENDER_VERSION = 1  # Raise it with every change of what is heard.
+RENDER_VERSION = 2  # Raise it with every change of what is heard.
 SPEECH_DBFS = -23.0
 ROOM_TONE_DBFS = -65.0
 _LANGUAGE = "en-gb-scotland"
@@ -37,6 +38,7 @@ _TOUCHING_SECONDS = 0.010
 _TRIM_DB = -23.0  # Against the breath; the sound of a word starts and ends here.
 _TRIM_FRAME_SECONDS = 0.010
 _FADE_SECONDS = 0.004
+_FALL_SECONDS = 0.25
 _PEAK = 0.97
 
 
@@ -91,8 +93,13 @@ def generator(*identity) -> np.random.Generator:
 
 
 def render(dialogue: dialogue_lib.Dialogue, sample_rate: int, seed: int = 0, kind: str = "espeak") -> np.ndarray:
-    """Both channels of a dialogue, float32 [2, samples]; `info["speaker_info"]` may hold the speakers' genders."""
+    """Both channels of a dialogue, float32 [2, samples].
+
+    Its `info["speaker_info"]` may hold the speakers' genders, `info["moves"]` what sets their intonation: per channel
+    (start, end, label) of each dialogue move.
+    """
     people = dialogue.info.get("speaker_info") or ({}, {})
+    moves = dialogue.info.get("moves") or ((), ())
     return np.stack(
         [
             speak(
@@ -101,6 +108,7 @@ def render(dialogue: dialogue_lib.Dialogue, sample_rate: int, seed: int = 0, kin
                 voice_for(dialogue.speakers[channel], people[channel].get("gender"), seed, kind),
                 sample_rate,
                 generator("room tone", dialogue.name, channel, seed),
+                [Move(*move) for move in moves[channel]],
             )
             for channel in (0, 1)
         ]
@@ -108,7 +116,12 @@ def render(dialogue: dialogue_lib.Dialogue, sample_rate: int, seed: int = 0, kin
 
 
 def speak(
-    words: Sequence[Word], duration_seconds: float, voice: Voice, sample_rate: int, rng: np.random.Generator
+    words: Sequence[Word],
+    duration_seconds: float,
+    voice: Voice,
+    sample_rate: int,
+    rng: np.random.Generator,
+    moves: Sequence[Move] = (),
 ) -> np.ndarray:
     """One channel: the words at their times, in room tone.
 
@@ -118,6 +131,7 @@ def speak(
         voice: who speaks.
         sample_rate: Hz.
         rng: draws the room tone.
+        moves: set the intonation (`prosody`); of it natural voices have the fading at an end alone.
 
     Returns:
         float32 [round(duration_seconds * sample_rate)], within [-1, 1].
@@ -128,8 +142,9 @@ def speak(
     n_samples = round(duration_seconds * sample_rate)
     audio = np.zeros(n_samples, np.float32)
     n_speech, power = 0, 0.0
+    intonations = Intonations(moves)
     for breath in _breaths(_tidy(words, duration_seconds)):
-        for start, sound in _utter(breath, voice, sample_rate):
+        for start, sound in _utter(breath, voice, intonations.of(breath), sample_rate):
             sound = sound[: max(n_samples - start, 0)]
             audio[start : start + len(sound)] += sound
             n_speech += len(sound)
@@ -185,10 +200,17 @@ def _breaths(words: Sequence[Word], gap_seconds: float = dialogue_lib.BRIDGE_SEC
         yield group
 
 
-def _utter(breath: Sequence[Word], voice: Voice, sample_rate: int) -> Iterator[tuple[int, np.ndarray]]:
+def _utter(
+    breath: Sequence[Word], voice: Voice, intonation: Intonation, sample_rate: int
+) -> Iterator[tuple[int, np.ndarray]]:
     """(start sample, sound) of each run of touching words of a breath."""
     seconds = sum(word.end - word.start for word in breath)
-    audio, marks = _say([word.text for word in breath], seconds, voice, sample_rate)
+    voice = dataclasses.replace(
+        voice,
+        pitch=int(np.clip(voice.pitch + intonation.pitch, 0, 99)),
+        pitch_range=int(np.clip(voice.pitch_range + intonation.pitch_range, 0, 99)),
+    )
+    audio, marks = _say([word.text for word in breath], seconds, voice, sample_rate, intonation.mark)
     threshold = _amplitude(_TRIM_DB) * np.sqrt(np.mean(np.square(audio)))
     i = 0
     for run in _breaths(breath, _TOUCHING_SECONDS):
@@ -200,12 +222,23 @@ def _utter(breath: Sequence[Word], voice: Voice, sample_rate: int) -> Iterator[t
         if sound is None:
             hum, hum_marks = _say(["uh"], run[-1].end - run[0].start, voice, sample_rate)
             sound = _fit(hum, hum_marks, (places - places[0])[[0, -1]], 0.01 * np.abs(hum).max(), sample_rate)
+        if run[-1] is breath[-1] and intonation.fall_db:
+            _fade(sound, intonation.fall_db, sample_rate)
         yield places[0], sound
 
 
-def _say(texts: Sequence[str], seconds: float, voice: Voice, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
+def _fade(sound: np.ndarray, fall_db: float, sample_rate: int) -> None:
+    """Lets the end of a sound fade in place, along a straight line in decibels."""
+    n = min(len(sound), round(_FALL_SECONDS * sample_rate))
+    sound[len(sound) - n :] *= _amplitude(np.linspace(0.0, -fall_db, n, dtype=np.float32))
+
+
+def _say(
+    texts: Sequence[str], seconds: float, voice: Voice, sample_rate: int, mark: str = ""
+) -> tuple[np.ndarray, np.ndarray]:
     """Audio of about so many seconds at `sample_rate`, and the samples where words start, then the end."""
     forms = [spoken_form(text) for text in texts]
+    forms[-1] += mark if voice.name not in natural.NAMES else ""
     audio, starts = _pronounce(forms, voice, 1.0)
     tempo = len(audio) / espeak.SAMPLE_RATE / seconds
     if not 1 / _TEMPO_TOLERANCE < tempo < _TEMPO_TOLERANCE:
@@ -248,5 +281,5 @@ def _room_tone(n_samples: int, sample_rate: int, rng: np.random.Generator) -> np
     return (noise * _amplitude(ROOM_TONE_DBFS)).astype(np.float32)
 
 
-def _amplitude(decibels: float) -> float:
+def _amplitude(decibels):
     return 10 ** (decibels / 20)

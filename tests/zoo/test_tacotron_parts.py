@@ -9,8 +9,8 @@ import tensorflow as tf
 from datasets import features
 from datasets.errors import InputError
 from tests.zoo import subjects
-from zoo import hearing
-from zoo.tacotron import attention, encoder, noise, pitch, vocoder
+from zoo import hearing, pitch
+from zoo.tacotron import attention, encoder, noise, vocoder
 from zoo.tacotron.model import PRESETS, Tacotron, TacotronConfig
 from zoo.tacotron.unroll import unroll
 

@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from datasets import features
+from zoo import pitch
 from zoo.layers import CausalConv, multiply_held
 from zoo.sound import SoundTier
-from zoo.tacotron import pitch
 from zoo.tacotron.encoder import histories
 from zoo.tacotron.vocoder import StreamingInverse, gains
 

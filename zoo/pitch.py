@@ -1,4 +1,4 @@
-"""How periodic a frame is, and at what rate: what the vocoder needs beside the spectrum."""
+"""How periodic a frame is, and at what rate: what ears listen for and a vocoder needs, beside the spectrum."""
 
 import numpy as np
 import tensorflow as tf

@@ -1,0 +1,76 @@
+"""Intonation of a breath group, from the dialogue move that it belongs to.
+
+The contour at the end of a breath tells a listener whether there is more to come: it falls where a move is complete,
+rises after a question that wants yes or no, and stays level in the middle of a move or after one that opens another
+(Local, Kelly & Wells 1986; Koiso et al. 1998; Gravano & Hirschberg 2011, section 4). Pitch declines from the first
+breath of a move to its last, and a fall is soft at its end. Moves are those of Carletta et al. 1997.
+"""
+
+import bisect
+import dataclasses
+from collections.abc import Sequence
+
+from datasets.dialogue import Word
+
+RISING = frozenset({"query_yn", "check", "align"})
+LEVEL = frozenset({"ready", "uncodable"})  # They open what is to come.
+_DECLINATION = 12  # From the first breath of a move to its last, on the scale of a voice's pitch.
+_FLATTER, _WIDER = -25, 20  # Pitch range of what goes on, and of what asks.
+_FALL_DB = 6.0
+_SAME_SECONDS = 0.02  # Words that overlap the next are cut.
+
+
+@dataclasses.dataclass(frozen=True)
+class Move:
+    """A dialogue act and the seconds in which its words lie, such as an instruction or an acknowledgement."""
+
+    start: float
+    end: float
+    label: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Intonation:
+    """How a breath is said.
+
+    Attributes:
+        mark: punctuation behind its last word: "." falls, "," stays level, "?" rises.
+        pitch, pitch_range: added to the voice's own.
+        fall_db: by how much the last syllable fades.
+    """
+
+    mark: str = ""
+    pitch: int = 0
+    pitch_range: int = 0
+    fall_db: float = 0.0
+
+
+class Intonations:
+    """Intonation of the breaths of one speaker.
+
+    Args:
+        moves: of the speaker, sorted; without any, every breath is said plainly.
+    """
+
+    def __init__(self, moves: Sequence[Move] = ()):
+        self._moves = sorted(moves, key=lambda move: move.start)
+        self._starts = [move.start for move in self._moves]
+
+    def of(self, breath: Sequence[Word]) -> Intonation:
+        """That of a breath; words in no move are said plainly."""
+        move = self._around(breath[-1])
+        if move is None:
+            return Intonation()
+        share = (breath[0].start - move.start) / max(move.end - move.start, 1e-9)
+        pitch = round(_DECLINATION * (0.5 - min(max(share, 0.0), 1.0)))
+        if move.label in LEVEL or move.end > breath[-1].end + _SAME_SECONDS:
+            return Intonation(",", pitch, _FLATTER)
+        if move.label in RISING:
+            return Intonation("?", pitch, _WIDER)
+        return Intonation(".", pitch, fall_db=_FALL_DB)
+
+    def _around(self, word: Word) -> Move | None:
+        """The last move that has begun at the middle of the word and has not ended by then."""
+        middle = (word.start + word.end) / 2
+        i = bisect.bisect_right(self._starts, middle) - 1
+        return self._moves[i] if i >= 0 and middle <= self._moves[i].end else None
