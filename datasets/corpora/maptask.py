@@ -91,7 +91,7 @@ class MapTask(corpora.Corpus):
         if name not in self._conversations:
             raise InputError(f"{name}: no such Map Task dialogue; names are like q1ec1")
         conversation = self._conversations[name]
-        units = [_units(self._folder, name, role) for role in ROLES]
+        units = [_units(self._folder / "timed-units" / f"{name}.{role[0]}.timed-units.xml") for role in ROLES]
         channels = [_speech(found) for found in units]
         duration = max(end for _, _, end in channels)
         speakers = [_speaker_id(conversation, role) for role in ROLES]
@@ -235,9 +235,8 @@ class _Unit:
     text: str
 
 
-def _units(folder: pathlib.Path, name: str, role: str) -> dict[str, _Unit]:
+def _units(path: pathlib.Path) -> dict[str, _Unit]:
     """What one channel holds, by identity, in order."""
-    path = folder / "timed-units" / f"{name}.{role[0]}.timed-units.xml"
     found = {}
     for unit in _parse(path):
         text = " ".join((unit.text or "").split())

@@ -58,7 +58,7 @@ SUBJECTS = {
     "a.rttm": (lambda _: _rttm(), lambda path: annotations.read_intervals(path, 10)),
     "a.csv": (lambda _: b"start;end;channel;text\n0,5;1,25;left;hi\n2;3;right;ho\n", annotations.read_intervals),
     "a.txt": (lambda _: b"0.5\t1.0\tleft\n2\t3\tright\n", annotations.read_intervals),
-    "a.xml": (lambda _: test_maptask.ROOT.format(test_maptask.GIVER).encode(), maptask._read_channel),
+    "a.xml": (lambda _: test_maptask.ROOT.format(test_maptask.GIVER).encode(), maptask._units),
     "a.text": (lambda _: test_switchboard.SIDE_A.encode(), switchboard._read_side),
     "call_con_tab.csv": (lambda _: b'2001, "A", 1000, 1\n2001, "B", 1001, 1\n', switchboard._read_calls),
     "caller_tab.csv": (lambda _: b'1000, 1, "N", "MALE", 1960\n', switchboard._read_people),
