@@ -108,6 +108,14 @@ class Speaker(keras.Model, abc.ABC):
         """A batch as this model sees it."""
         return batch
 
+    def pictures(self, batch: dict) -> dict[str, tf.Tensor]:
+        """What there is to look at of a held-out batch: by name, [height, width, 1 or 3], float in [0, 1] or uint8."""
+        return {}
+
+    def diagnostics(self, batch: dict) -> dict[str, float]:
+        """Figures of a held-out batch that say how a model works and are no part of the objective, by name."""
+        return {}
+
     @abc.abstractmethod
     def sums(self, batch: dict, seed: tf.Tensor) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
         """Terms of the objective, as of `zoo.objective.sums`."""
