@@ -16,7 +16,7 @@ from typing import ClassVar
 import keras
 import tensorflow as tf
 
-from datasets import features
+from datasets import features, pipeline
 from datasets.dialogue import FRAMES_PER_SECOND
 from zoo import hearing, objective, statistics
 from zoo.layers import sample_categorical
@@ -74,32 +74,31 @@ class DialogueConfig(CountedConfig):
     steps: int = 400
 
 
-class Speaker(keras.Model, abc.ABC):
-    """What speaks frame by frame: a dialogue model, or a channel of its own (`zoo.unconditional`).
+class Learner(keras.Model, abc.ABC):
+    """What `zoo.training` trains.
 
     Attributes:
         config: dataclass of sizes.
-        sound: `zoo.sound.SoundTier`.
     """
 
-    def __init__(self, config: CountedConfig, **kwargs):
+    def __init__(self, config, **kwargs):
         super().__init__(**kwargs)
         self.config = config
 
-    @abc.abstractmethod
-    def decide(self, state, seed) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, dict]:
-        """All of `speak` but the sound: gate [batch], code [batch], condition [batch, n], state."""
+    def batches(self, prepared, seed: int, epoch: int, **how) -> tf.data.Dataset:
+        """One epoch of a prepared split as this model reads it, with the options of `datasets.pipeline.crops`."""
+        return pipeline.crops(prepared, self.config.crop_seconds, self.config.batch_size, seed, epoch, **how)
 
-    @abc.abstractmethod
-    def listen(self, partner_frame, state) -> dict:
-        """Takes in the partner's frame [batch, hop] of the moment that `speak` has just filled."""
+    def n_batches(self, prepared, seed: int, epoch: int) -> int:
+        """Of one epoch of `batches`."""
+        return pipeline.n_batches(prepared, self.config.crop_seconds, self.config.batch_size, seed, epoch)
 
     @abc.abstractmethod
     def count(self, batches: Iterable[dict], seed: int, progress: Callable = iter) -> str:
         """Sets what is counted, before any gradient, and says in a line what was found.
 
         Args:
-            batches: one epoch of `datasets.pipeline.crops`.
+            batches: one epoch of `batches`.
             seed: of what is drawn.
             progress: wraps the iteration, such as tqdm.
         """
@@ -123,6 +122,23 @@ class Speaker(keras.Model, abc.ABC):
     @abc.abstractmethod
     def parts(self) -> list[tuple[list, float]]:
         """What is trained, each part with its learning rate."""
+
+
+class Speaker(Learner):
+    """What speaks frame by frame: a dialogue model, or a channel of its own (`zoo.unconditional`).
+
+    Attributes:
+        config: dataclass of sizes.
+        sound: `zoo.sound.SoundTier`.
+    """
+
+    @abc.abstractmethod
+    def decide(self, state, seed) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, dict]:
+        """All of `speak` but the sound: gate [batch], code [batch], condition [batch, n], state."""
+
+    @abc.abstractmethod
+    def listen(self, partner_frame, state) -> dict:
+        """Takes in the partner's frame [batch, hop] of the moment that `speak` has just filled."""
 
     def speak(self, state, seed, temperature=1.0) -> tuple[tf.Tensor, tf.Tensor, dict]:
         """The own frame [batch, hop] and gate [batch] of this moment, from the past alone, and the state."""
