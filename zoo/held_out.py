@@ -4,10 +4,10 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from datasets import hazard, pipeline, prepare
+from datasets import hazard, prepare
 from datasets.dialogue import role_index
 from zoo import baselines, objective
-from zoo.agent import ROLES, Speaker
+from zoo.agent import ROLES, Learner, Speaker
 
 _HISTOGRAM_BATCHES = 16
 _CROPS = 60
@@ -15,7 +15,7 @@ _MEL = "mel {mel_bits_per_frame:.1f} bits/frame"
 
 
 def evaluate(
-    model: Speaker,
+    model: Learner,
     train: prepare.PreparedSplit,
     held_out: prepare.PreparedSplit,
     seed: int,
@@ -35,20 +35,21 @@ def evaluate(
         a gate, table_timing_bits_per_second.
     """
     config = model.config
-    shape = config.crop_seconds, config.batch_size, seed, 0
-    histogram = None
-    if model.sound.coding:
-        counted = pipeline.crops(train, *shape).take(_HISTOGRAM_BATCHES).map(model.view)
-        histogram = baselines.LevelHistogram(counted, config.sample_rate, model.sound.coding)
-    table = baselines.TableBits(counted_tables(train), config.warmup_seconds)
+    histogram = table = None
+    if isinstance(model, Speaker):
+        table = baselines.TableBits(counted_tables(train), config.warmup_seconds)
+        if model.sound.coding:
+            counted = model.batches(train, seed, 0).take(_HISTOGRAM_BATCHES).map(model.view)
+            histogram = baselines.LevelHistogram(counted, config.sample_rate, model.sound.coding)
     score = tf.function(model.sums, autograph=False)
-    n = pipeline.n_batches(held_out, *shape)
+    n = model.n_batches(held_out, seed, 0)
     n = n if crops is None else min(n, max(1, crops // config.batch_size))
     totals: dict[str, np.ndarray] = {}
-    for i, batch in enumerate(tqdm(pipeline.crops(held_out, *shape).take(n), "held out", total=n, unit="batch")):
+    for i, batch in enumerate(tqdm(model.batches(held_out, seed, 0).take(n), "held out", total=n, unit="batch")):
         for name, values in objective.numbers(score(batch, tf.constant([seed, -1 - i], tf.int32))).items():
             totals[name] = totals.get(name, 0.0) + np.array(values)
-        table.add(batch)
+        if table:
+            table.add(batch)
         if histogram:
             histogram.add(model.view(batch))
     timing = {"table_timing_bits_per_second": table.result()} if "toggle" in totals else {}

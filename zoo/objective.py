@@ -5,6 +5,9 @@ projection  bits per frame of the two seconds to come, auxiliary
 code        bits per frame of the acoustic code, where the gate is open
 sound       bits per sample where the gate is open; of a model that predicts spectra,
 mel         bits per frame of a density, which may be less than none
+of a model that reads a text,
+stop        bits per step of whether it is the last
+drift       share of the attention that is far from the diagonal, no bits
 """
 
 import math
@@ -15,7 +18,7 @@ from datasets.dialogue import FRAMES_PER_SECOND
 from zoo.dialogue_tier import projection_labels
 
 _MOST_ROWS = 1 << 12  # Of a batch; seeds of rows of one step do not meet those of the next.
-_WEIGHTS = {"toggle": 0.2, "projection": 0.02, "code": 0.2, "sound": 1.0, "mel": 0.05}
+_WEIGHTS = {"toggle": 0.2, "projection": 0.02, "code": 0.2, "sound": 1.0, "mel": 0.05, "stop": 1.0, "drift": 5.0}
 
 
 def by_speaker(batch: dict) -> dict:
@@ -102,6 +105,7 @@ def figures(terms: dict[str, tuple[float, float]], hop: int) -> dict[str, float]
         found["timing_bits_per_second"] = mean["toggle"] * FRAMES_PER_SECOND
         found["toggles_expected_over_observed"] = mean["expected_toggles"] / max(mean["toggles"], 1e-9)
     named = {term: f"{term}_bits_per_frame" for term in ("mel", "code", "projection")}
+    named |= {"stop": "stop_bits_per_step", "drift": "attention_drift"}
     return found | {name: mean[term] for term, name in named.items() if term in mean}
 
 

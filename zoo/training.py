@@ -18,7 +18,7 @@ from tqdm import tqdm
 from datasets import files, pipeline, prepare
 from datasets.errors import InputError
 from zoo import distribution, export, generation, held_out, objective
-from zoo.agent import Speaker
+from zoo.agent import Learner
 from zoo.runs import RunFolder
 
 _CLIP_NORM = 5.0
@@ -57,7 +57,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: Speaker,
+        model: Learner,
         train: prepare.PreparedSplit,
         held_out: prepare.PreparedSplit,
         folder: RunFolder,
@@ -164,19 +164,11 @@ class Trainer:
             done, epoch = done + batches, epoch + 1
 
     def _n_batches(self, epoch: int) -> int:
-        config = self.model.config
-        return pipeline.n_batches(self._train, config.crop_seconds, config.batch_size, self.seed, epoch)
+        return self.model.n_batches(self._train, self.seed, epoch)
 
     def _crops(self, epoch: int, augmentation: pipeline.Augmentation, skip_batches: int = 0):
-        config = self.model.config
-        return pipeline.crops(
-            self._train,
-            config.crop_seconds,
-            config.batch_size,
-            self.seed,
-            epoch,
-            skip_batches=skip_batches,
-            augmentation=augmentation,
+        return self.model.batches(
+            self._train, self.seed, epoch, skip_batches=skip_batches, augmentation=augmentation
         )
 
     def train_step(self, batch: dict, seed: tf.Tensor) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
@@ -238,6 +230,8 @@ class Trainer:
     def _log_sample(self) -> None:
         if self.model.mode == "dialogue":
             audio, _ = generation.duet(self.model, _SAMPLE_SECONDS, trained_voices(self._train)[:2], seed=self.seed)
+        elif self.model.mode == "text":
+            audio = self.model.sample(self._held_out, self.seed)
         else:
             audio = generation.babble(self.model, _SAMPLE_SECONDS, seed=self.seed)
         tf.summary.audio(self.model.mode, audio.T[None], self.model.config.sample_rate, step=self.step)
