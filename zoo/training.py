@@ -167,9 +167,7 @@ class Trainer:
         return self.model.n_batches(self._train, self.seed, epoch)
 
     def _crops(self, epoch: int, augmentation: pipeline.Augmentation, skip_batches: int = 0):
-        return self.model.batches(
-            self._train, self.seed, epoch, skip_batches=skip_batches, augmentation=augmentation
-        )
+        return self.model.batches(self._train, self.seed, epoch, skip_batches=skip_batches, augmentation=augmentation)
 
     def train_step(self, batch: dict, seed: tf.Tensor) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
         """One step on one batch; returns the terms of the objective, summed over the whole batch."""
