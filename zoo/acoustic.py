@@ -4,8 +4,12 @@ A small network that regresses spectra drifts into a hum; sampling a category do
 causal log-mel frames (k-means on the training corpus), so they look at nothing that is still to come.
 """
 
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
+
+from zoo.layers import sample_categorical
 
 
 class Codebook(keras.layers.Layer):
@@ -101,6 +105,64 @@ class AcousticTier(Codebook):
         voice = tf.tile(self.voice(voice)[:, None], [1, tf.shape(code)[1], 1])
         parts = [self.spectra(code), self.spectra(code_before), voice, tf.stop_gradient(context), _log_age(own_age)]
         return self.conditioner(tf.concat(parts, axis=-1))
+
+
+class PureTier(Codebook):
+    """No acoustic code, the papers' pure form: one spectrum stands for all, and nothing is predicted.
+
+    Args:
+        mel_bands, voices: int. Sizes of the codebook and of the voice table.
+        channels: int. Width of a voice.
+        condition_channels: int. Width of the conditioning of the sound.
+    """
+
+    def __init__(self, mel_bands, voices, channels, condition_channels, **kwargs):
+        super().__init__(1, mel_bands, **kwargs)
+        self.voice = keras.layers.Embedding(voices, channels, name="voice")
+        self.conditioner = keras.layers.Dense(condition_channels, activation="tanh", name="conditioner")
+
+    def build(self, context_channels: int):
+        super().build()
+        self.voice.build()
+        self.conditioner.build((None, None, self.voice.output_dim + context_channels + 1))
+
+    def initial_state(self, batch):
+        return ()
+
+    def call(self, code_before, gate, own_age, context, voice, state):
+        return tf.zeros([*tf.unstack(tf.shape(gate)), 1]), state
+
+    def condition(self, code, code_before, own_age, context, voice):
+        """What the sound of a frame is conditioned on: [batch, frames, condition_channels]."""
+        voice = tf.tile(self.voice(voice)[:, None], [1, tf.shape(code)[1], 1])
+        return self.conditioner(tf.concat([voice, tf.stop_gradient(context), _log_age(own_age)], axis=-1))
+
+
+def tier(config, encoder: Callable[[], keras.layers.Layer]) -> Codebook:
+    """The acoustic tier of a `zoo.agent.DialogueConfig` with `acoustic_channels`; `encoder` makes that of the codes."""
+    sizes = (config.mel_bands, config.voices)
+    if not config.acoustic_codes:
+        return PureTier(*sizes, config.acoustic_channels, config.condition_channels, name="acoustic")
+    widths = (config.acoustic_channels, config.condition_channels)
+    return AcousticTier(config.acoustic_codes, *sizes, encoder(), *widths, name="acoustic")
+
+
+def lapsed(tier, code_before, gate, own_age, context, voice, state, share: float, uniform) -> tf.Tensor:
+    """Codes before with a share of them drawn from the tier's own prediction of that frame.
+
+    Scheduled sampling (Bengio et al. 2015) in two passes (Mihaylova & Martins 2019): the draws are made from what is
+    predicted with all codes heard. Frames whose gate was shut have no code to draw.
+
+    Args:
+        tier: the acoustic tier.
+        code_before, gate, own_age, context, voice, state: of its call.
+        share: of the codes that are drawn.
+        uniform: float32 [batch, frames, 2] in [0, 1).
+    """
+    logits, _ = tier(code_before, gate, own_age, context, voice, state)
+    drawn = sample_categorical(tf.stop_gradient(logits), uniform[..., 0])
+    drawn_before = tf.concat([code_before[:, :1], drawn[:, :-1]], axis=1)
+    return tf.where((uniform[..., 1] < share) & (code_before < tier.codes), drawn_before, code_before)
 
 
 def _log_age(age):

@@ -18,7 +18,9 @@ import tensorflow as tf
 
 from datasets import features, pipeline
 from datasets.dialogue import FRAMES_PER_SECOND
+from datasets.errors import InputError
 from zoo import hearing, objective, statistics
+from zoo.acoustic import lapsed
 from zoo.layers import sample_categorical
 
 ROLES = ("giver", "follower")
@@ -35,8 +37,8 @@ class CountedConfig:
         crop_seconds, batch_size: of the dialogue tier's examples.
         window_frames, windows: of the sound tier's examples, drawn within each crop and speaker.
         warmup_seconds: start of a crop that is heard but not scored, as ages are not known there.
-        codes: size of the codebook of the coarse acoustic frame.
         steps: of training.
+        input_noise: as of the models whose sound reads samples; others have none.
     """
 
     sample_rate: int = 8000
@@ -47,8 +49,8 @@ class CountedConfig:
     window_frames: int = 20
     windows: int = 2
     warmup_seconds: float = 2.0
-    codes: ClassVar[int] = 1
     steps: ClassVar[int] = 0
+    input_noise: ClassVar[float] = 0.0
 
     @property
     def hop(self) -> int:
@@ -60,18 +62,31 @@ class DialogueConfig(CountedConfig):
     """Sizes and training recipe that every trained model has.
 
     Attributes:
-        codes: as of `CountedConfig`.
+        acoustic_codes: size of the codebook of the coarse acoustic frame; 0 is the papers' pure form, whose sound is
+            conditioned on voice, context and age alone.
+        scheduled_sampling: share of the codes before, as the code tier reads them in training, that are drawn from its
+            own prediction of the frame before instead of heard (Bengio et al. 2015); an ablation.
         learning_rate, timing_learning_rate: of Adam, for the sound and for the dialogue tier, which starts from counts
             and has little left to learn; both fall to a tenth along a cosine.
         averaging: momentum of the running average of the weights, which is what is evaluated and kept.
         steps: of training.
     """
 
-    codes: int = 128
+    acoustic_codes: int = 128
+    scheduled_sampling: float = 0.0
     learning_rate: float = 1.2e-2
     timing_learning_rate: float = 1e-3
     averaging: float = 0.98
     steps: int = 400
+
+    def __post_init__(self):
+        if self.acoustic_codes < 0:
+            raise InputError(f"--set=acoustic_codes={self.acoustic_codes}: a number of codes, or 0 for none")
+        for name in ("scheduled_sampling", "input_noise"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise InputError(f"--set={name}={getattr(self, name)}: must be a share, from 0 to 1")
+        if self.scheduled_sampling and not self.acoustic_codes:
+            raise InputError("--set=scheduled_sampling: there is no code to draw with acoustic_codes=0; leave it out")
 
 
 class Learner(keras.Model, abc.ABC):
@@ -116,7 +131,7 @@ class Learner(keras.Model, abc.ABC):
         return {}
 
     @abc.abstractmethod
-    def sums(self, batch: dict, seed: tf.Tensor) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+    def sums(self, batch: dict, seed: tf.Tensor, training: bool = False) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
         """Terms of the objective, as of `zoo.objective.sums`."""
 
     @abc.abstractmethod
@@ -184,7 +199,7 @@ class DialogueModel(Speaker):
             "quiet": full(hearing.LONG_AGO_FRAMES),
             "spurt": full(hearing.LONG_AGO_FRAMES),
             "mel": tf.tile(self.dialogue.mel_mean[None], [batch, 1]),
-            "code": full(config.codes),
+            "code": full(self.acoustic.codes),
             "dialogue": self.dialogue.initial_state(batch),
             "acoustic": self.acoustic.initial_state(batch),
             "sound": self.sound.initial_state(batch),
@@ -199,12 +214,13 @@ class DialogueModel(Speaker):
         """The state with the seed of what layers draw while they run; here none does."""
         return state
 
-    def observe(self, own_audio, gate, partner_audio, state) -> tuple[dict, dict]:
+    def observe(self, own_audio, gate, partner_audio, state, lapses=None) -> tuple[dict, dict]:
         """Takes in frames of both channels, teacher-forced.
 
         Args:
             own_audio, partner_audio: float32 [batch, frames * hop].
             gate: float32 [batch, frames], 1 where the own speaker speaks.
+            lapses: None, or uniform [batch, frames, 2] of `zoo.acoustic.lapsed`: of scheduled sampling, in training.
 
         Returns:
             Predictions: "toggle" logits [batch, frames], "context", "condition", "code" [batch, frames] (true),
@@ -214,9 +230,11 @@ class DialogueModel(Speaker):
         now = self._frames(own_audio, gate, partner_audio, state)
         before = {key: tf.concat([past[key][:, None], now[key][:, :-1]], axis=1) for key in now}
         context, toggle, dialogue = self.dialogue(before, state["role"], state["dialogue"])
-        code_logits, acoustic = self.acoustic(
-            before["code"], gate, now["own_age"], context, state["voice"], state["acoustic"]
-        )
+        told = [gate, now["own_age"], context, state["voice"], state["acoustic"]]
+        code_before = before["code"]
+        if lapses is not None:
+            code_before = lapsed(self.acoustic, code_before, *told, self.config.scheduled_sampling, lapses)
+        code_logits, acoustic = self.acoustic(code_before, *told)
         condition = self.acoustic.condition(now["code"], before["code"], now["own_age"], context, state["voice"])
         hop = self.config.hop
         shifted = tf.concat([state["own_past"], own_audio], axis=1)
@@ -253,7 +271,7 @@ class DialogueModel(Speaker):
         logits, acoustic = self.acoustic(
             before["code"], gate[:, None], age[:, None], context, state["voice"], state["acoustic"]
         )
-        code = tf.where(gate > 0, sample_categorical(logits[:, 0], uniform[:, 1]), self.config.codes)
+        code = tf.where(gate > 0, sample_categorical(logits[:, 0], uniform[:, 1]), self.acoustic.codes)
         condition = self.acoustic.condition(code[:, None], before["code"], age[:, None], context, state["voice"])
         state = {**state, "gate": gate, "own_age": age, "code": code, "dialogue": dialogue, "acoustic": acoustic}
         return gate, code, condition[:, 0], state
@@ -294,8 +312,8 @@ class DialogueModel(Speaker):
         found = statistics.fit(self, batches, seed, progress)
         return f"speech above {found['speech_db']:.1f} dB, room tone at {found['room_db']:.1f} dB"
 
-    def sums(self, batch, seed):
-        return objective.sums(self, batch, seed)
+    def sums(self, batch, seed, training=False):
+        return objective.sums(self, batch, seed, training)
 
     def parts(self):
         sound = [*self.acoustic.trainable_variables, *self.sound.trainable_variables]
@@ -316,7 +334,7 @@ class DialogueModel(Speaker):
             **self._hear(partner_audio, state),
             "gate": gate,
             "own_age": hearing.own_ages(gate, state["gate"], state["own_age"]),
-            "code": tf.where(gate > 0, self.acoustic.encode(own_mel), self.config.codes),
+            "code": tf.where(gate > 0, self.acoustic.encode(own_mel), self.acoustic.codes),
         }
 
 

@@ -150,6 +150,21 @@ class Logistics:
         return weight, mean, tf.maximum(log_scale + _LOG_SCALE, _SHARPEST)
 
 
+def jittered(coding: "Levels | Logistics", audio: tf.Tensor, share: float, uniform: tf.Tensor) -> tf.Tensor:
+    """Sound with a share of its samples moved by one or two levels, up or down; 16-bit samples by those of mu-law.
+
+    Args:
+        coding: of the samples.
+        audio: float32 [...].
+        share: of the samples that are moved.
+        uniform: float32 [..., 2] in [0, 1).
+    """
+    curve = coding if isinstance(coding, Levels) else Levels("mu-law")
+    steps = tf.gather(tf.constant([-2, -1, 1, 2]), tf.cast(4.0 * uniform[..., 0], tf.int32))
+    moved = curve.decode(tf.clip_by_value(curve.encode(audio) + steps, 0, LEVELS - 1))
+    return tf.where(uniform[..., 1] < share, moved, audio)
+
+
 class _OfNumber(keras.layers.Layer):
     """A linear layer of one number."""
 

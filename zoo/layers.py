@@ -82,6 +82,8 @@ class NormalisedDense(keras.layers.Layer):
         return tf.convert_to_tensor(self.offset) if self._use_bias else tf.zeros([self.units])
 
     def call(self, x):
+        if not self.direction.shape[0]:  # oneDNN has no product of nothing.
+            return tf.tile(self.bias[(None,) * (len(x.shape) - 1)], [*tf.unstack(tf.shape(x)[:-1]), 1])
         return tf.matmul(x, self.kernel) + self.bias
 
 

@@ -15,9 +15,11 @@ import math
 import tensorflow as tf
 
 from datasets.dialogue import FRAMES_PER_SECOND
+from zoo.coding import jittered
 from zoo.dialogue_tier import projection_labels
 
 _MOST_ROWS = 1 << 12  # Of a batch; seeds of rows of one step do not meet those of the next.
+_LAPSES, _INPUT_NOISE = 1, 2  # Streams of random numbers.
 _WEIGHTS = {"toggle": 0.2, "projection": 0.02, "code": 0.2, "sound": 1.0, "mel": 0.05, "stop": 1.0, "drift": 5.0}
 
 
@@ -50,33 +52,40 @@ def by_speaker(batch: dict) -> dict:
     }
 
 
-def sums(model, batch: dict, seed: tf.Tensor) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+def sums(model, batch: dict, seed: tf.Tensor, training: bool = False) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
     """For each term (sum of bits, number of frames or samples); sums of several batches add up.
 
     Args:
         model: a `zoo.agent.DialogueModel`.
         batch: of `datasets.pipeline.crops`.
         seed: int32 [2], of where the windows of sound are cut and of what layers draw.
+        training: whether what is heard lapses, as the configuration's `scheduled_sampling` and `input_noise` say.
     """
     example = by_speaker(batch)
     gate = example["gate"]
     state = model.initial_state(tf.shape(gate)[0], example["role"], example["voice"])
     state = {**model.seeded(state, 1_000_003 * seed[0] + seed[1]), "gate": gate[:, 0]}
-    predicted, _ = model.observe(example["own_audio"], gate, example["partner_audio"], state)
+    lapses = None
+    if training and model.config.scheduled_sampling:
+        lapses = _uniform(seed, example["row"], [tf.shape(gate)[1], 2], _LAPSES)
+    predicted, _ = model.observe(example["own_audio"], gate, example["partner_audio"], state, lapses)
     warm = tf.range(tf.shape(gate)[1]) >= round(model.config.warmup_seconds * FRAMES_PER_SECOND)
     scored = example["mask"] * tf.cast(warm, tf.float32)
     toggled = tf.cast(tf.not_equal(gate, predicted["gate_before"]), tf.float32)
     toggle = tf.nn.sigmoid_cross_entropy_with_logits(toggled, predicted["toggle"])
-    code_target = tf.minimum(predicted["code"], model.config.codes - 1)
-    code = tf.nn.sparse_softmax_cross_entropy_with_logits(code_target, predicted["code_logits"])
+    codes = model.acoustic.codes
+    code = tf.nn.sparse_softmax_cross_entropy_with_logits(
+        tf.minimum(predicted["code"], codes - 1), predicted["code_logits"]
+    )
     return {
         "toggle": _weighted(toggle, scored),
         "expected_toggles": (tf.reduce_sum(tf.sigmoid(predicted["toggle"]) * scored), tf.reduce_sum(scored)),
         "toggles": (tf.reduce_sum(toggled * scored), tf.reduce_sum(scored)),
         **_projection(model, example, predicted["context"], scored),
-        "code": _weighted(code, scored * gate),
+        # One code is none: it tells nothing and costs nothing.
+        **({"code": _weighted(code, scored * gate)} if codes > 1 else {}),
         model.sound.term: sound(
-            model, example["own_audio"], gate, predicted["condition"], scored, seed, example["row"]
+            model, example["own_audio"], gate, predicted["condition"], scored, seed, example["row"], training
         ),
     }
 
@@ -118,7 +127,7 @@ def _projection(model, example, context, scored) -> dict:
     return {"projection": _weighted(nats, scored * known)}
 
 
-def sound(model, own_audio, gate, condition, scored, seed, row):
+def sound(model, own_audio, gate, condition, scored, seed, row, training=False):
     """Bits of windows drawn where there is speech; a lead-in of one receptive field is heard but not scored.
 
     Where a row's windows lie depends on the seed and the row's number alone, not on who else is in the batch.
@@ -137,8 +146,21 @@ def sound(model, own_audio, gate, condition, scored, seed, row):
     audio = tf.reshape(cut(frames, extra=1), [n * config.windows, (window + 1) * config.hop])
     open_frames = cut(gate)
     counted = open_frames * cut(scored) * tf.cast(tf.range(window) >= lead, tf.float32)
-    nats = model.sound.nats(audio, open_frames, cut(condition))
+    heard = {}
+    if training and config.input_noise:
+        uniform = _uniform(seed, row, [config.windows, (window + 1) * config.hop, 2], _INPUT_NOISE)
+        uniform = tf.reshape(uniform, [n * config.windows, (window + 1) * config.hop, 2])
+        heard["heard"] = jittered(model.sound.coding, audio, config.input_noise, uniform)
+    nats = model.sound.nats(audio, open_frames, cut(condition), **heard)
     return _weighted(nats, tf.repeat(counted, tf.shape(nats)[1] // window, axis=1))
+
+
+def _uniform(seed: tf.Tensor, row: tf.Tensor, shape: list, stream: int) -> tf.Tensor:
+    """Random numbers in [0, 1) of each row, by the seed and the row's number alone: [rows, *shape]."""
+    seeds = tf.stack([tf.broadcast_to(seed[0] + (stream << 20), tf.shape(row)), seed[1] * _MOST_ROWS + row], axis=1)
+    of_a_row = tf.TensorSpec([None] * len(shape), tf.float32)
+    drawn = tf.map_fn(lambda of: tf.random.stateless_uniform(shape, of), seeds, fn_output_signature=of_a_row)
+    return tf.reshape(drawn, [-1, *shape])
 
 
 def _drawn(logits: tf.Tensor, n: int, seed: tf.Tensor, row: tf.Tensor) -> tf.Tensor:

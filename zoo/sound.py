@@ -57,9 +57,15 @@ class SoundTier(keras.layers.Layer, abc.ABC):
             What `coding` reads, [batch, frames * hop, parameters], and the state.
         """
 
-    def nats(self, audio, gate, condition):
-        """-log P from the start of a dialogue, [batch, frames * n]: one for each sample; the arguments of `predict`."""
-        parameters, _ = self.predict(audio, gate, condition, self.initial_state(tf.shape(gate)[0]))
+    def nats(self, audio, gate, condition, heard=None):
+        """-log P from the start of a dialogue, [batch, frames * n], one for each sample.
+
+        Args:
+            audio, gate, condition: as of `predict`.
+            heard: what the samples are predicted from, where that is not `audio`; of its shape.
+        """
+        heard = audio if heard is None else heard
+        parameters, _ = self.predict(heard, gate, condition, self.initial_state(tf.shape(gate)[0]))
         return self.coding.nats(parameters, self.coding.encode(audio[:, self.hop :]))
 
     @abc.abstractmethod

@@ -59,7 +59,7 @@ def fit(model, batches: Iterable[dict], seed: int, progress=lambda batches: batc
     model.dialogue.speech_db.assign(speech_db)
     model.dialogue.mel_mean.assign(mel[known[: len(mel)]].mean(axis=0))
     model.dialogue.mel_scale.assign(mel[known[: len(mel)]].std(axis=0) + 1e-3)
-    model.acoustic.codebook.assign(codebook(mel[(known & gate)[: len(mel)]], model.config.codes, seed))
+    model.acoustic.codebook.assign(codebook(mel[(known & gate)[: len(mel)]], model.acoustic.codes, seed))
     model.acoustic.set_counted(sums)
     model.sound.room_level.assign(10.0 ** (room_db / 20.0))
     cells, toggled = _histories(gate, all_rows["partner_db"] > speech_db)

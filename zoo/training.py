@@ -183,7 +183,7 @@ class Trainer:
     def _descend_replica(self, batch, seed):
         replicas = self._strategy.num_replicas_in_sync
         with tf.GradientTape() as tape:
-            terms = self.model.sums(batch, seed)
+            terms = self.model.sums(batch, seed, training=True)
             counts = distribution.total([count for _, count in terms.values()])
             terms = {name: (bits, count) for (name, (bits, _)), count in zip(terms.items(), counts, strict=True)}
             loss = objective.loss(terms)

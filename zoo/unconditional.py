@@ -61,14 +61,14 @@ class UnconditionalModel(Speaker):
     def view(self, batch):
         return {**batch, "activity": tf.ones_like(batch["activity"])}
 
-    def sums(self, batch, seed):
+    def sums(self, batch, seed, training=False):
         example = objective.by_speaker(self.view(batch))
         warm = tf.range(tf.shape(example["gate"])[1]) >= round(self.config.warmup_seconds * FRAMES_PER_SECOND)
         scored = example["mask"] * tf.cast(warm, tf.float32)
         condition = tf.zeros([*tf.unstack(tf.shape(scored)), 0])
         return {
             "sound": objective.sound(
-                self, example["own_audio"], example["gate"], condition, scored, seed, example["row"]
+                self, example["own_audio"], example["gate"], condition, scored, seed, example["row"], training
             )
         }
 

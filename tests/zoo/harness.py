@@ -5,13 +5,15 @@ class TestWaveNet(harness.TrainedContract):
     sizes = dict(channels=6, ...)
 """
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from datasets.dialogue import FRAMES_PER_SECOND
-from tests.zoo.subjects import BATCH, CHANGED, FRAMES, ROLES, VOICES, Subject, clip, count, tiny
+from tests.zoo.subjects import BATCH, CHANGED, FRAMES, ROLES, VOICES, Subject, clip, count, shake, tiny
 from zoo import export, generation, objective, registry
 
 TOLERANCE = 1e-4
@@ -75,7 +77,7 @@ class ModelContract:
         found = subject.predictions()
         frames = (BATCH, FRAMES)
         assert found["toggle"].shape == found["code"].shape == found["gate_before"].shape == frames
-        assert found["code_logits"].shape == (*frames, subject.config.codes)
+        assert found["code_logits"].shape == (*frames, subject.model.acoustic.codes)
         self.sound_is_shaped(subject, found["condition"])
         audio, gate, _ = subject.generate(subject.partner)
         assert audio.shape == subject.partner.shape and gate.shape == frames
@@ -177,12 +179,13 @@ class ModelContract:
         before = predicted["gate_before"].numpy()
         toggle = np.stack([predicted["toggle"], np.zeros_like(gate)], axis=-1)
         assert drawn_from((gate == before).astype(int), toggle, shares[..., 0]).all()
-        code_before = np.concatenate([np.full((BATCH, 1), subject.config.codes), code[:, :-1]], axis=1)
+        code_before = np.concatenate([np.full((BATCH, 1), subject.model.acoustic.codes), code[:, :-1]], axis=1)
         age, spoken = _ages(gate), gate > 0
         told_before = [tf.constant(code_before), gate, age, predicted["context"], tf.constant(VOICES)]
         logits, _ = model.acoustic(*told_before, start["acoustic"])
-        assert drawn_from(np.minimum(code, subject.config.codes - 1), logits.numpy(), shares[..., 1])[spoken].all()
-        assert (code[~spoken] == subject.config.codes).all() and spoken.any() and not spoken.all()
+        shut = model.acoustic.codes
+        assert drawn_from(np.minimum(code, shut - 1), logits.numpy(), shares[..., 1])[spoken].all()
+        assert (code[~spoken] == shut).all() and spoken.any() and not spoken.all()
         same(condition, model.acoustic.condition(code, code_before, age, predicted["context"], tf.constant(VOICES)))
         self.sound_is_drawn_from_what_is_predicted(subject, audio, gate, condition, uniforms, temperature)
 
@@ -262,7 +265,7 @@ class ModelContract:
 
     def test_a_shut_gate_is_room_tone_and_nothing_is_sampled(self, silent):
         audio, gate, state = silent.generate(silent.partner)
-        assert not gate.any() and (state["code"].numpy() == silent.config.codes).all()
+        assert not gate.any() and (state["code"].numpy() == silent.model.acoustic.codes).all()
         assert audio.std() == pytest.approx(2e-3, rel=0.05) and np.abs(audio).max() <= 3**0.5 * 2e-3
         same(state["sound"], silent.model.sound.initial_state(BATCH), 0.0)
         fused, fused_gate = generation.respond(
@@ -285,6 +288,24 @@ class TrainedContract(ModelContract):
         same(one["code_logits"][:, : CHANGED + 1], two["code_logits"][:, : CHANGED + 1], 1e-5)
         assert differs(one["code_logits"][:, CHANGED + 1 :], two["code_logits"][:, CHANGED + 1 :])
         same(one["condition"][:, :CHANGED], two["condition"][:, :CHANGED], 1e-5)
+
+    def test_what_lapses_in_training_does_not_in_evaluation(self):
+        def terms(training, **sizes):
+            model = tiny(self.name, **self.sizes, **sizes)
+            shake(model)
+            found = model.sums(clip(model.config), tf.constant([0, 0]), training)
+            return {name: float(total) for name, (total, _) in found.items()}
+
+        wanted = terms(True)
+        same(terms(False), wanted, 0.0)
+        fields = {field.name for field in dataclasses.fields(registry.find(self.name)[1])}
+        bent = {"scheduled_sampling": "code", "input_noise": "sound"}
+        assert fields & bent.keys()
+        for key in fields & bent.keys():
+            same(terms(False, **{key: 0.5}), wanted, 0.0)
+            found = terms(True, **{key: 0.5})
+            changed = {name for name in wanted if differs(found[name], wanted[name], 1e-3)}
+            assert changed == {bent[key]}, key
 
     def test_one_clip_is_learned_by_heart(self):
         model = tiny(self.name, **self.sizes)

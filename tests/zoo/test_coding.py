@@ -138,3 +138,17 @@ def test_a_number_is_embedded_linearly():
     one, two, both = (layer(np.array([x], np.float32)).numpy() - layer.bias.numpy() for x in (0.1, 0.2, 0.3))
     np.testing.assert_allclose(one + two, both, rtol=1e-4)
     assert layer.kernel.shape == (3,) and np.abs(one).max() > 0
+
+
+@pytest.mark.parametrize("name", ["mu-law", "linear", "mixture"])
+def test_noise_moves_a_share_of_the_samples_by_one_or_two_levels(name):
+    rng, coding = np.random.default_rng(0), codings.find(name)
+    levels = coding if isinstance(coding, Levels) else Levels("mu-law")
+    sound = levels.decode(rng.integers(5, 250, 4000))
+    uniform = rng.random((4000, 2), dtype=np.float32)
+    moved = levels.encode(codings.jittered(coding, sound, 0.3, uniform)).numpy() - levels.encode(sound).numpy()
+    np.testing.assert_array_equal(moved != 0, uniform[:, 1] < 0.3)
+    assert np.bincount(moved + 2, minlength=5)[[0, 1, 3, 4]].min() > 200 and np.abs(moved).max() == 2
+    np.testing.assert_array_equal(codings.jittered(coding, sound, 0.0, uniform), sound)
+    loudest = np.float32([-1.0, 1.0])
+    assert np.abs(codings.jittered(coding, loudest, 1.0, uniform[:2])).max() <= 1.0

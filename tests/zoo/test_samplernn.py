@@ -31,6 +31,13 @@ class TestSampleRNNOfTwoTiersOfLSTMs(harness.ModelContract):
     compiled = True
 
 
+class TestSampleRNNWithoutCodes(harness.ModelContract):
+    name = "samplernn"
+    sizes = {**SIZES, "acoustic_codes": 0}
+    compiled = True
+    heard_in = ("toggle", "context", "condition")
+
+
 def test_the_paper_presets_have_as_many_weights_as_counted_by_hand():
     n = 1024
     gru = 2 * (n * 3 * n + 3 * n + 3 * n) + n  # two products, each with lengths and biases, and the initial state

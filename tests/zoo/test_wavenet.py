@@ -30,6 +30,13 @@ class TestWaveNetOfLogistics(harness.TrainedContract):
     overfit_share = 0.65  # of 16 bits, 80 steps save no more
 
 
+class TestWaveNetWithoutCodes(harness.ModelContract):
+    name = "wavenet"
+    sizes = {**SIZES, "acoustic_codes": 0}
+    compiled = True
+    heard_in = ("toggle", "context", "condition")
+
+
 @pytest.mark.parametrize(("coding", "parameters"), [("mu-law", 256), ("mixture", 30)])
 def test_the_paper_preset_has_as_many_weights_as_counted_by_hand(coding, parameters):
     config = dataclasses.replace(PRESETS["paper"], coding=coding)

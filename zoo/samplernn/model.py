@@ -13,8 +13,7 @@ optimiser at each truncation; a window starts from the learned initial state.
 import dataclasses
 
 from datasets.errors import InputError
-from zoo import coding, registry
-from zoo.acoustic import AcousticTier
+from zoo import acoustic, coding, registry
 from zoo.agent import DialogueConfig, DialogueModel
 from zoo.dialogue_tier import DialogueTier
 from zoo.recurrent import CELLS, RecurrentStack
@@ -31,6 +30,7 @@ class SampleRNNConfig(DialogueConfig):
         cell: "gru" or "lstm", of all recurrent layers.
         weight_norm: whether linear layers are weight-normalised.
         coding: of samples: "mu-law", "a-law" or "linear" (256 levels), or "mixture" (of logistics, 16 bits).
+        input_noise: share of the samples before, as the sound reads them in training, that are moved by a few levels.
         embedding_channels: of a level.
         sample_channels, sample_layers: of the perceptron.
         truncate_samples: how far back a gradient of sound passes.
@@ -46,6 +46,7 @@ class SampleRNNConfig(DialogueConfig):
     cell: str = "gru"
     weight_norm: bool = True
     coding: str = "mu-law"
+    input_noise: float = 0.0
     embedding_channels: int = 16
     sample_channels: int = 96
     sample_layers: int = 1
@@ -60,6 +61,7 @@ class SampleRNNConfig(DialogueConfig):
     learning_rate: float = 4e-3
 
     def __post_init__(self):
+        super().__post_init__()
         sizes = (self.hop, *self.frame_samples)
         if any(size < 1 or above % size for above, size in zip(sizes, self.frame_samples, strict=False)):
             shown = "+".join(map(str, self.frame_samples))
@@ -99,7 +101,7 @@ PRESETS = {
         sample_channels=128,
         context_channels=96,
         acoustic_channels=96,
-        codes=256,
+        acoustic_codes=256,
         windows=2,
         learning_rate=2e-3,
         averaging=0.99,
@@ -131,14 +133,8 @@ class SampleRNN(DialogueModel):
 
         context = recurrent(config.context_channels, config.context_layers, "top_tier")
         self.dialogue = DialogueTier(context, config.mel_bands, config.context_channels, name="dialogue")
-        self.acoustic = AcousticTier(
-            config.codes,
-            config.mel_bands,
-            config.voices,
-            recurrent(config.acoustic_channels, config.acoustic_layers, "stack"),
-            config.acoustic_channels,
-            config.condition_channels,
-            name="acoustic",
+        self.acoustic = acoustic.tier(
+            config, lambda: recurrent(config.acoustic_channels, config.acoustic_layers, "stack")
         )
         self.sound = self.sound_tier(config, config.condition_channels)
         self.dialogue.build()

@@ -85,6 +85,9 @@ class TacotronConfig(DialogueConfig):
     learning_rate: float = 4e-3
 
     def __post_init__(self):
+        super().__post_init__()
+        if not self.acoustic_codes:
+            raise InputError("--set=acoustic_codes=0: Tacotron's decoder draws codes; WaveNet and SampleRNN do without")
         for name, choices in (("family", FAMILIES), ("output", OUTPUTS)):
             if getattr(self, name) not in choices:
                 raise InputError(f"--set={name}={getattr(self, name)}: the choices are {', '.join(choices)}")
@@ -107,7 +110,7 @@ class TacotronConfig(DialogueConfig):
 _PAPER = TacotronConfig(
     sample_rate=24000,
     mel_bands=80,
-    codes=256,
+    acoustic_codes=256,
     encoder_channels=512,
     memory_seconds=10.0,
     key_channels=128,
@@ -131,7 +134,7 @@ PRESETS = {
     "small": TacotronConfig(
         sample_rate=16000,
         mel_bands=40,
-        codes=256,
+        acoustic_codes=256,
         encoder_channels=96,
         memory_seconds=4.0,
         key_channels=48,
@@ -181,7 +184,7 @@ class Tacotron(DialogueModel):
         super().__init__(config, **kwargs)
         self.dialogue = _dialogue(config)
         self.acoustic = DecoderTier(
-            config.codes,
+            config.acoustic_codes,
             config.mel_bands,
             config.voices,
             ZoneoutStack(config.decoder_channels, config.decoder_layers, name="decoder"),

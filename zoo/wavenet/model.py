@@ -8,8 +8,7 @@ those of the presets are ours.
 
 import dataclasses
 
-from zoo import coding, registry
-from zoo.acoustic import AcousticTier
+from zoo import acoustic, coding, registry
 from zoo.agent import DialogueConfig, DialogueModel
 from zoo.dialogue_tier import DialogueTier
 from zoo.layers import GatedStack
@@ -26,6 +25,7 @@ class WaveNetConfig(DialogueConfig):
         channels, skip_channels, head_channels: of the sound tier.
         dilations: of the sound tier, in samples, one a layer, kernel size 2.
         coding: of samples: "mu-law", "a-law" or "linear" (256 levels), or "mixture" (of logistics, 16 bits).
+        input_noise: share of the samples before, as the sound reads them in training, that are moved by a few levels.
         condition_channels: width of what conditions the sound.
         context_channels, context_dilations: of the context stack, in frames, kernel size 3.
         acoustic_channels, acoustic_dilations: of the stack that predicts the acoustic code, kernel size 2.
@@ -36,6 +36,7 @@ class WaveNetConfig(DialogueConfig):
     head_channels: int = 64
     dilations: tuple[int, ...] = (*_OCTAVES, 256)
     coding: str = "mu-law"
+    input_noise: float = 0.0
     condition_channels: int = 48
     context_channels: int = 48
     context_dilations: tuple[int, ...] = (*_OCTAVES, 256)
@@ -47,7 +48,7 @@ PRESETS = {
     "tiny": WaveNetConfig(),
     "small": WaveNetConfig(
         sample_rate=16000,
-        codes=256,
+        acoustic_codes=256,
         dilations=2 * (*_OCTAVES, 256),
         skip_channels=96,
         head_channels=96,
@@ -57,7 +58,7 @@ PRESETS = {
     ),
     "paper": WaveNetConfig(
         sample_rate=16000,
-        codes=256,
+        acoustic_codes=256,
         channels=128,
         skip_channels=256,
         head_channels=256,
@@ -93,15 +94,7 @@ class WaveNet(DialogueModel):
         channels = config.context_channels
         encoder = GatedStack(channels, channels, 3, config.context_dilations, name="context_stack")
         self.dialogue = DialogueTier(encoder, config.mel_bands, channels, name="dialogue")
-        self.acoustic = AcousticTier(
-            config.codes,
-            config.mel_bands,
-            config.voices,
-            GatedStack(config.acoustic_channels, config.acoustic_channels, 2, config.acoustic_dilations, name="stack"),
-            config.acoustic_channels,
-            config.condition_channels,
-            name="acoustic",
-        )
+        self.acoustic = acoustic.tier(config, lambda: _acoustic_stack(config))
         self.sound = self.sound_tier(config, config.condition_channels)
         self.dialogue.build()
         self.acoustic.build(channels)
@@ -120,3 +113,8 @@ class WaveNet(DialogueModel):
             config.dilations,
             name="sound",
         )
+
+
+def _acoustic_stack(config: WaveNetConfig) -> GatedStack:
+    channels = config.acoustic_channels
+    return GatedStack(channels, channels, 2, config.acoustic_dilations, name="stack")
