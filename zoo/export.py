@@ -15,7 +15,7 @@ import tensorflow as tf
 from datasets import files
 from datasets.dialogue import FRAMES_PER_SECOND
 from zoo import hearing
-from zoo.agent import DialogueModel, Speaker
+from zoo.agent import DialogueModel, Learner
 from zoo.unconditional import UnconditionalModel
 
 _AUDIO = tf.TensorSpec([None, None], tf.float32)
@@ -24,9 +24,10 @@ _FLOAT = tf.TensorSpec([], tf.float32)
 _INTS = tf.TensorSpec([None], tf.int32)
 
 
-def export(model: Speaker, path: str | os.PathLike) -> None:
+def export(model: Learner, path: str | os.PathLike) -> None:
     """Writes the SavedModel, whole or not at all."""
-    module = agent_module(model) if model.mode == "dialogue" else babbler_module(model)
+    makers = {"dialogue": agent_module, "unconditional": babbler_module, "text": reader_module}
+    module = makers[model.mode](model)
     with files.replacing_folder(path) as part:
         tf.saved_model.save(module, str(part))
 
@@ -42,6 +43,29 @@ def babbler_module(model: UnconditionalModel) -> tf.Module:
         return model.generate(channels, n_frames, seed, temperature)
 
     module.generate = tf.function(generate, input_signature=[_INT, _FLOAT, _INT, _FLOAT], autograph=False)
+    return module
+
+
+def reader_module(model: Learner) -> tf.Module:
+    """The endpoints of a model that reads a text; spectra in natural logarithms, for librosa or a vocoder.
+
+    read(letters [batch, n], voices [batch], manner [batch, manner_width], seed): spectra [batch, frames, bands], the
+    number of steps of each row, the alignment, and whether each found its end. `alphabet` numbers the letters from 2
+    on, 1 is the end, 0 nothing. Where there is a manner, listen(mel [batch, frames, bands]) is that of a recording.
+    """
+    module = tf.Module()
+    module.model = model
+    module.sample_rate = tf.Variable(model.config.sample_rate, trainable=False)
+    module.alphabet = tf.Variable(model.alphabet, trainable=False)
+    letters, manner = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None, model.manner_width], tf.float32)
+
+    def listen(mel):
+        return model.manner(model.levels.standard(mel), tf.repeat(tf.shape(mel)[1], tf.shape(mel)[0]))
+
+    module.read = tf.function(model.spell, input_signature=[letters, _INTS, manner, _INT], autograph=False)
+    if model.manner_width:
+        mel = tf.TensorSpec([None, None, model.config.mel_bands], tf.float32)
+        module.listen = tf.function(listen, input_signature=[mel], autograph=False)
     return module
 
 

@@ -1,12 +1,13 @@
-"""Let a trained run speak: against a partner's recording, two copies with each other, or unconditionally.
+"""Let a trained run speak: against a partner's recording, two copies with each other, unconditionally, or a text.
 
     python -m zoo.generate --run=runs/demo --partner=partner.wav --out=answer.wav
     python -m zoo.generate --run=runs/demo --duet --seconds=30 --out=duet.wav
     python -m zoo.generate --run=runs/babbler --seconds=10 --out=babble.wav
+    python -m zoo.generate --run=runs/reader --text="go to the left of the old mill" --out=read.wav
 
 Writes a stereo wav (left the agent, or the giver of a duet; right the partner, or the follower) and, beside it,
-the intervals in which each speaks, in seconds, as .csv. The last command is for runs of --mode=unconditional, and its
-wav has one channel.
+the intervals in which each speaks, in seconds, as .csv. The last two commands are for runs of --mode=unconditional and
+--mode=text, and their wavs have one channel.
 """
 
 import pathlib
@@ -24,6 +25,9 @@ flags.DEFINE_string("run", None, "Run folder, such as runs/demo.")
 flags.DEFINE_string("partner", None, "Wav of one channel to talk to; any rate.")
 flags.DEFINE_bool("duet", False, "Two copies of the agent talk to each other.")
 flags.DEFINE_float("seconds", None, "Length; default that of the partner, 30 for a duet, 10 alone.", lower_bound=0.02)
+flags.DEFINE_string("text", None, "What a run of --mode=text reads aloud.")
+flags.DEFINE_string("reference", None, "Wav of one channel, any rate, whose prosody or style the reading takes.")
+flags.DEFINE_string("style", None, "Weights of the style tokens instead, such as 0.3+0+0.7.")
 flags.DEFINE_string("out", "babble.wav", "The wav to write.")
 flags.DEFINE_enum("role", "follower", ["giver", "follower"], "The agent's role against a partner.")
 flags.DEFINE_multi_integer("voice", [], "Voice number of the agent; twice for a duet. Default: voices of the training.")
@@ -45,6 +49,8 @@ def main(argv: list[str]) -> None:
     _check_mode(run)
     if run.model.mode == "unconditional":
         channels, gates = _babble(run), []
+    elif run.model.mode == "text":
+        channels, gates = _read(run), []
     else:
         channels, gates = _duet(run) if FLAGS.duet else _answer(run, *partner)
     took = time.monotonic() - started
@@ -70,8 +76,22 @@ def _check_mode(run) -> None:
     talks = bool(FLAGS.partner) or FLAGS.duet
     if run.model.mode == "dialogue" and not talks:
         raise InputError("give either --partner=a.wav, someone to talk to, or --duet")
+    if run.model.mode == "text":
+        _check_reading(talks)
+    elif FLAGS.text is not None or FLAGS.reference or FLAGS.style:
+        raise InputError(f"{FLAGS.run}: a run of --mode={run.model.mode} takes no --text, --reference or --style")
     if run.model.mode == "unconditional" and (talks or FLAGS.voice or FLAGS["role"].present):
         raise InputError(f"{FLAGS.run}: an unconditional model takes no --partner, --duet, --role or --voice")
+
+
+def _check_reading(talks: bool) -> None:
+    unused = [f"--{name}" for name in ("role", "seconds", "temperature", "engine") if FLAGS[name].present]
+    if talks or unused:
+        raise InputError(f"{FLAGS.run}: reads a text; it takes no {', '.join(unused) or '--partner or --duet'}")
+    if FLAGS.text is None:
+        raise InputError(f'{FLAGS.run}: reads a text; give one, --text="go to the left"')
+    if FLAGS.reference and FLAGS.style:
+        raise InputError("--reference, --style: both say how to read; give one of them")
 
 
 def _partner() -> tuple[np.ndarray, int]:
@@ -136,6 +156,24 @@ def _babble(run) -> np.ndarray:
             engine=FLAGS.engine,
             progress=bar.update,
         )
+
+
+def _read(run) -> np.ndarray:
+    manner = None
+    if FLAGS.style:
+        try:
+            weights = [float(part) for part in FLAGS.style.split("+")]
+        except ValueError as error:
+            raise InputError(f"--style={FLAGS.style}: must be numbers, such as 0.3+0+0.7 ({error})") from error
+        manner = run.model.manner_of_tokens(weights)
+    if FLAGS.reference:
+        sound, rate = audio.read_wav(FLAGS.reference, channels=1)
+        manner = run.model.manner_of_reference(audio.resample(sound[0], rate, run.sample_rate))
+    voice = FLAGS.voice or run.config["voices"][:1]
+    read = run.model.read([FLAGS.text], voice, FLAGS.seed, manner)[0]
+    if not read.stopped:
+        print("the decoder did not find the end of the text, and was cut off; is it trained?")
+    return read.audio[None]
 
 
 def _bar(seconds: float) -> tqdm:

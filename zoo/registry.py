@@ -12,8 +12,9 @@ from typing import Any
 
 from datasets.errors import InputError
 
-_FOLDERS = ("hazard", "samplernn", "tacotron", "wavenet")
-_MODELS: dict[str, "Entry"] = {}
+_MODULES = ("hazard.model", "samplernn.model", "tacotron.model", "tacotron.speech", "wavenet.model")
+# By mode: what speaks in a dialogue, alone or not, and what reads a text.
+_MODELS: dict[str, dict[str, "Entry"]] = {"dialogue": {}, "text": {}}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,23 +25,28 @@ class Entry:
     presets: Mapping[str, Any]
 
 
-def register(name: str, presets: Mapping[str, Any]) -> Callable[[type], type]:
+def register(name: str, presets: Mapping[str, Any], mode: str = "dialogue") -> Callable[[type], type]:
     def decorate(cls: type) -> type:
-        _MODELS[name] = Entry(cls, presets)
+        _MODELS[mode][name] = Entry(cls, presets)
         return cls
 
     return decorate
 
 
-def models() -> dict[str, Entry]:
-    for folder in _FOLDERS:
-        importlib.import_module(f"zoo.{folder}.model")
-    return dict(sorted(_MODELS.items()))
+def models(mode: str = "dialogue") -> dict[str, Entry]:
+    for module in _MODULES:
+        importlib.import_module(f"zoo.{module}")
+    return dict(sorted(_MODELS["text" if mode == "text" else "dialogue"].items()))
 
 
-def find(name: str, preset: str = "tiny", overrides: Mapping[str, Any] | None = None) -> tuple[type, Any]:
+def find(
+    name: str, preset: str = "tiny", overrides: Mapping[str, Any] | None = None, mode: str = "dialogue"
+) -> tuple[type, Any]:
     """The class of a model and the configuration of a preset, with `overrides` (numbers may be text) put in."""
-    entry = _choose(name, models(), "--model", "model")
+    _choose(name, models(), "--model", "model")
+    if name not in models(mode):
+        raise InputError(f"--mode={mode}: {name} reads no text; the choices of --model are {', '.join(models(mode))}")
+    entry = models(mode)[name]
     config = _choose(preset, entry.presets, "--preset", f"preset of {name}")
     return entry.model_class, override(config, overrides or {})
 

@@ -63,13 +63,14 @@ class RunFolder:
 
 def build_model(config: dict[str, Any]):
     """The model of a configuration, with fresh weights."""
-    model_class, sizes = registry.find(config["model"], config["preset"], config["sizes"])
-    return new_model(model_class, sizes, config.get("mode", "dialogue"))
+    mode = config.get("mode", "dialogue")
+    model_class, sizes = registry.find(config["model"], config["preset"], config["sizes"], mode)
+    return new_model(model_class, sizes, mode)
 
 
 def new_model(model_class, sizes, mode: str):
-    """A model with fresh weights, for dialogue or unconditional."""
-    if mode == "dialogue":
+    """A model with fresh weights, for dialogue, unconditional or of a text; the class is that of the mode."""
+    if mode != "unconditional":
         return model_class(sizes)
     from zoo.unconditional import UnconditionalModel
 
@@ -136,7 +137,7 @@ class Run:
         from zoo import generation
 
         if self.model.mode != "dialogue":
-            raise InputError(f"{self.name}: an unconditional model; it has no partner to answer")
+            raise InputError(f"{self.name}: a run of --mode={self.model.mode}; it has no partner to answer")
         voices = [self.config.get("voices", [0])[0]] * len(roles) if voices is None else voices
         return generation.respond(self.model, prompt_own, prompt_partner, partner, roles, voices, seed=seed, **options)
 

@@ -24,8 +24,8 @@ flags.DEFINE_string("model", None, "Which model: python -m zoo.list shows them."
 flags.DEFINE_enum(
     "mode",
     "dialogue",
-    ["dialogue", "unconditional"],
-    "A side of a dialogue, or the paper's own task: one channel, with no partner, gate or voice.",
+    ["dialogue", "unconditional", "text"],
+    "A side of a dialogue, or a paper's own task: one channel with no partner, gate or voice; a text read aloud.",
 )
 flags.DEFINE_string("preset", "tiny", "Which sizes of it.")
 flags.DEFINE_multi_string("set", [], "Changes a size of the preset, such as --set=channels=48; may be given again.")
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> None:
     if not FLAGS.model:
         raise InputError(f"--model: which one? The choices are {', '.join(registry.models())}")
     logging.set_verbosity(logging.WARNING)
-    model_class, sizes = registry.find(FLAGS.model, FLAGS.preset, _overrides(FLAGS.set))
+    model_class, sizes = registry.find(FLAGS.model, FLAGS.preset, _overrides(FLAGS.set), FLAGS.mode)
     if FLAGS.crop_seconds:
         sizes = dataclasses.replace(sizes, crop_seconds=FLAGS.crop_seconds)
     path = pathlib.Path(FLAGS.runs_dir) / (FLAGS.name or _default_name())
@@ -91,6 +91,8 @@ def train(model_class, sizes, path: pathlib.Path) -> dict:
             f"{split}: {FLAGS.corpus}, {len(prepared.records)} dialogues, {prepared.seconds / 3600:.2f} h at "
             f"{prepared.sample_rate} Hz; a channel is silent {prepared.channel_silence_share:.0%} of the time"
         )
+    if FLAGS.mode == "text":
+        splits = {split: _with_words(corpus, prepared, sizes.crop_seconds) for split, prepared in splits.items()}
     steps = FLAGS.steps or sizes.steps
     voices = training.trained_voices(splits["train"])
     augmentation = pipeline.Augmentation(FLAGS.flip_roles, FLAGS.gain_db)
@@ -118,6 +120,14 @@ def train(model_class, sizes, path: pathlib.Path) -> dict:
         strategy,
     )
     return trainer.run()
+
+
+def _with_words(corpus, prepared, longest_seconds: float):
+    from zoo.tacotron import utterances
+
+    split = utterances.spoken(corpus, prepared, longest_seconds)
+    print(f"  {len(split.utterances)} breath groups to read; {split.too_long} are longer than {longest_seconds:g} s")
+    return split
 
 
 def _default_name() -> str:

@@ -59,15 +59,33 @@ def attend(inputs, windows, state, weights):
     alignment, attended = (
         tf.concat([each[:, 1:], tf.zeros_like(each[:, :1])], axis=1) for each in (alignment, attended)
     )
+    shares, context = align(hidden, keys, memory, exists, (alignment, attended), (query, energy, bias, *location), lag)
+    return [hidden, cell, context, shares, attended + shares]
+
+
+def align(hidden, keys, memory, exists, before, weights, lag=0.0):
+    """Attention by content and location (Shen et al. 2018, section 2.2; Chorowski et al. 2015).
+
+    Args:
+        hidden: [batch, n], what asks.
+        keys, memory: [batch, entries, k] and [batch, entries, m].
+        exists: [batch, entries], 0 where there is nothing to attend to.
+        before: the alignment of the step before and the sum of all before, [batch, entries] each.
+        weights: query, energy and its bias; of the location filters and their product; as of `attend`.
+        lag: added to the energies.
+
+    Returns:
+        Shares of the entries [batch, entries] and what is attended to [batch, m].
+    """
+    query, energy, bias, *location = weights
     scores = keys + tf.matmul(hidden, query)[:, None] + bias
     if location:
         filters, product = location
-        told = tf.nn.conv1d(tf.stack([alignment, attended], axis=-1), filters, 1, "SAME")
+        told = tf.nn.conv1d(tf.stack(before, axis=-1), filters, 1, "SAME")
         scores += tf.matmul(told, product)
     scores = tf.reduce_sum(tf.tanh(scores) * energy, axis=-1) + lag + _NEVER * (1.0 - exists)
-    alignment = tf.nn.softmax(scores)
-    context = tf.reduce_sum(alignment[..., None] * memory, axis=1)
-    return [hidden, cell, context, alignment, attended + alignment]
+    shares = tf.nn.softmax(scores)
+    return shares, tf.reduce_sum(shares[..., None] * memory, axis=1)
 
 
 class AttentionRNN(keras.layers.Layer):

@@ -64,7 +64,7 @@ class CBHG(keras.layers.Layer):
 
     def __init__(self, channels: int, bank: int, highways: int, **kwargs):
         super().__init__(**kwargs)
-        self.width = channels
+        self.channels = self.width = channels
         self.entry = keras.layers.Dense(channels, name="entry")
         self.bank = [CausalConv(channels, size, 1, name=f"bank{size}") for size in range(1, bank + 1)]
         self.projections = [CausalConv(channels, 3, 1, name=f"projection{i}") for i in range(2)]
@@ -73,11 +73,11 @@ class CBHG(keras.layers.Layer):
         self.recurrent = RecurrentStack(channels, 1, "gru", False, name="recurrent")
 
     def build(self, input_shape):
-        inner = (None, None, self.width)
+        inner = (None, None, self.channels)
         self.entry.build(input_shape)
         for layer in (*self.bank, self.projections[1], *self.highways, self.recurrent):
             layer.build(inner)
-        self.projections[0].build((None, None, self.width * len(self.bank)))
+        self.projections[0].build((None, None, self.channels * len(self.bank)))
 
     def initial_state(self, batch) -> dict:
         pooled = self.width * len(self.bank)
@@ -101,13 +101,16 @@ class CBHG(keras.layers.Layer):
         earlier = tf.concat([state["pool"], banked], axis=1)
         y, first = self.projections[0](tf.maximum(earlier[:, :-1], banked), state["projections"][0])
         y, second = self.projections[1](tf.nn.relu(y), state["projections"][1])
-        y = y + x
+        y, recurrent = self.recurrent(self.highway(y + x), state["recurrent"])
+        return y, {"bank": bank, "pool": earlier[:, -1:], "projections": [first, second], "recurrent": recurrent}
+
+    def highway(self, y):
+        """Layers that pass on a share of what they get (Srivastava et al. 2015): [batch, time, channels]."""
         for layer in self.highways:
             gate, candidate = tf.split(layer(y), 2, axis=-1)
             gate = tf.sigmoid(gate - 1.0)
             y = gate * tf.nn.relu(candidate) + (1.0 - gate) * y
-        y, recurrent = self.recurrent(y, state["recurrent"])
-        return y, {"bank": bank, "pool": earlier[:, -1:], "projections": [first, second], "recurrent": recurrent}
+        return y
 
 
 def histories(convs: list[CausalConv], inputs: int, batch) -> list[tf.Tensor]:

@@ -11,7 +11,9 @@ import tensorflow as tf
 Step = Callable[[list, list, list, list], list]
 
 
-def unroll(step: Step, inputs: list, windows: list, state: list, weights: list) -> list[tf.Tensor]:
+def unroll(
+    step: Step, inputs: list, windows: list, state: list, weights: list, by_step: bool = False
+) -> list[tf.Tensor]:
     """The state after each step.
 
     Args:
@@ -20,6 +22,8 @@ def unroll(step: Step, inputs: list, windows: list, state: list, weights: list) 
         windows: [batch, window - 1 + time, ...] each; step t is given t to t + window - 1, [batch, window, ...].
         state: [batch, ...] each.
         weights: tensors.
+        by_step: the weights hold rows of the batch too, such as a text that all steps read, so steps cannot be put
+            together for the gradient by them.
 
     Returns:
         Of each tensor of the state [batch, time, ...].
@@ -38,7 +42,7 @@ def unroll(step: Step, inputs: list, windows: list, state: list, weights: list) 
         states = _forward(step, *_split(seen, sizes))
 
         def gradient(*upstream):
-            return _backward(step, *_split(seen, sizes), states, list(upstream))
+            return _backward(step, *_split(seen, sizes), states, list(upstream), by_step)
 
         return states, gradient
 
@@ -86,16 +90,16 @@ def _forward(step, inputs, windows, state, weights):
 
 
 @tf.function(jit_compile=True, autograph=False)
-def _backward(step, inputs, windows, state, weights, states, upstream):
+def _backward(step, inputs, windows, state, weights, states, upstream, by_step):
     """Gradients by all arguments of `unroll` but the first.
 
     The gradient by the window of a step goes along with it: what leaves at its new end is complete. Without windows,
-    all steps fit into one for the gradient by the weights, which is a few large products and not many small ones.
+    and unless `by_step`, all steps fit into one for the gradient by the weights: a few large products, not many small.
     """
     inputs, upstream = [_time_first(each) for each in inputs], [_time_first(each) for each in upstream]
     befores = [tf.concat([s[None], _time_first(after)[:-1]], axis=0) for s, after in zip(state, states, strict=True)]
     steps = tf.shape(inputs[0])[0]
-    looped = weights if windows else []
+    looped = weights if windows or by_step else []
     sizes = [len(each) for each in (inputs, windows, state, looped)]
 
     def body(t, later, by_window, by_weight, rows, leaving, told):
@@ -131,7 +135,7 @@ def _backward(step, inputs, windows, state, weights, states, upstream):
     by_windows = [
         tf.concat([rest[:, 1:], _time_first(row.stack())], axis=1) for rest, row in zip(by_window, leaving, strict=True)
     ]
-    if not windows:
+    if not looped:
         by_weight = _by_weight(step, inputs, befores, weights, [row.stack() for row in told])
     return [*[_time_first(row.stack()) for row in rows], *by_windows, *by_state, *by_weight]
 

@@ -1,0 +1,373 @@
+"""A Tacotron that reads a text aloud, `--mode=text`: the papers' own task (Wang et al. 2017; Shen et al. 2018).
+
+Characters are encoded from both ends, a decoder attends to them and makes mel frames, r a step, until it says stop; a
+post-net refines the frames, and librosa makes them sound. Learned from breath groups of a corpus whose words are known
+(`zoo.tacotron.utterances`), in the voice of each speaker.
+
+Where it is not the papers': no batch normalisation, LSTMs with zoneout in "tacotron1", squared errors of standardised
+frames in both families, dropout and zoneout always on, and what `TextConfig.guided` says.
+"""
+
+import dataclasses
+import math
+import types
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from datasets import pipeline
+from datasets.errors import InputError
+from zoo import registry
+from zoo.agent import Learner
+from zoo.tacotron import noise, pictures, text, utterances
+from zoo.tacotron.attention import ZoneoutStack
+from zoo.tacotron.postnet import CBHGPostNet, ConvolvedPostNet, Levels
+from zoo.tacotron.reading import ReadingDecoder, TextAttention
+from zoo.tacotron.spectra import FRAMES_PER_SECOND, Spectra
+from zoo.tacotron.style import ReferenceEncoder, StyleTokens
+from zoo.tacotron.text_config import PRESETS, TextConfig
+from zoo.tacotron.tiers import Prenet
+
+# About how far off the diagonal the attention may be, as a share of the text (Tachibana et al. 2018, section 4.1).
+_DIAGONAL_WIDTH = 0.2
+_COUNTED_FRAMES = 50_000
+# Nothing takes longer to say; a decoder that goes on does not find the end.
+_SECONDS_A_LETTER, _SECONDS_MORE = 0.25, 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Read:
+    """A text read aloud.
+
+    Attributes:
+        audio: float32 [samples].
+        alignment: float32 [steps, letters], to which letters each step attended; the last one is the end.
+        stopped: whether the decoder found the end of the text, or was cut off.
+    """
+
+    audio: np.ndarray
+    alignment: np.ndarray
+    stopped: bool
+
+
+@registry.register("tacotron", PRESETS, mode="text")
+class TextToSpeech(Learner):
+    """A Tacotron that reads.
+
+    Args:
+        config: `TextConfig`.
+
+    Example:
+        model = TextToSpeech(PRESETS["tiny"])
+        audio = model.read(["go to the left of the old mill"])[0].audio
+    """
+
+    mode = "text"
+    alphabet = text.ALPHABET
+
+    def __init__(self, config: TextConfig, **kwargs):
+        super().__init__(config, **kwargs)
+        self.spectra = Spectra(config.sample_rate, config.mel_bands)
+        self.encoder = _encoder(config)
+        self.voice = self.tokens = self.reference = self.site = None
+        memory = self.encoder.width + config.voice_channels
+        if config.voice_channels:
+            self.voice = keras.layers.Embedding(config.voices, config.voice_channels, name="voice")
+            self.voice.build()
+        if config.style_tokens:
+            self.reference = ReferenceEncoder(config.mel_bands, name="reference")
+            self.tokens = StyleTokens(config.style_tokens, config.style_channels, config.style_heads, name="tokens")
+            self.tokens.build((None, self.reference.width))
+            if config.style_channels != self.encoder.width:
+                self.site = keras.layers.Dense(self.encoder.width, use_bias=False, name="site")
+                self.site.build((None, config.style_channels))
+        elif config.reference_encoder:
+            self.reference = ReferenceEncoder(config.mel_bands, channels=128, name="reference")
+            memory += self.reference.width
+        if self.reference:
+            self.reference.build()
+        self.decoder = _decoder(config, memory)
+        self.postnet = _postnet(config, self.spectra)
+        self.levels = Levels(config.mel_bands, name="levels")
+        parts = [self.encoder, self.decoder, self.postnet, self.levels]
+        self.linear_levels = None
+        if self.is_linear:
+            self.linear_levels = Levels(self.spectra.bins, name="linear_levels")
+            parts.append(self.linear_levels)
+        for part in parts:
+            part.build()
+        self.built = True
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the post-net makes linear spectra."""
+        return self.config.family == "tacotron1"
+
+    @property
+    def manner_width(self) -> int:
+        """Of the vector that says how to read; 0 without style and reference."""
+        return self.tokens.width if self.tokens else self.reference.width if self.reference else 0
+
+    # Training.
+
+    def batches(self, prepared, seed, epoch, skip_batches=0, augmentation=pipeline.Augmentation()):  # noqa: B008
+        if augmentation != pipeline.Augmentation():
+            raise InputError("--flip_roles, --gain_db: augment crops of dialogues, and --mode=text reads none")
+        return self._reading.batches(prepared, seed, epoch, skip_batches)
+
+    def n_batches(self, prepared, seed, epoch) -> int:
+        return len(self._reading.plan(prepared, seed, epoch))
+
+    @property
+    def _reading(self) -> utterances.Reading:
+        return utterances.Reading(self.spectra, self.config.reduction, self.config.batch_size, self.is_linear)
+
+    def count(self, batches, seed, progress=iter) -> str:
+        found: dict[str, list] = {"mel": [], "linear": []}
+        n_frames = n_seen = 0
+        for batch in progress(batches):
+            exists = _exists(batch["n_frames"], batch["mel"]).numpy() > 0
+            n_seen += int(exists.sum())
+            if n_frames < _COUNTED_FRAMES:
+                n_frames += int(exists.sum())
+                for key in found.keys() & batch.keys():
+                    found[key].append(batch[key].numpy()[exists])
+        self.levels.fit(np.concatenate(found["mel"]))
+        if self.linear_levels:
+            self.linear_levels.fit(np.concatenate(found["linear"]))
+        return f"{n_seen / FRAMES_PER_SECOND / 60:.1f} minutes of speech with its words"
+
+    def sums(self, batch, seed, training=False):
+        mel, exists = self.levels.standard(batch["mel"]), _exists(batch["n_frames"], batch["mel"])
+        made, refined, stop, alignment = self.call(batch, 1_000_003 * seed[0] + seed[1])
+        wanted = self.linear_levels.standard(batch["linear"]) if self.is_linear else mel
+        bands = self.config.mel_bands
+        # Half before, half after the post-net; of linear spectra as much as of mel bands.
+        nats = 0.25 * tf.reduce_sum(tf.square(made - mel), axis=-1)
+        nats += 0.25 * bands * tf.reduce_mean(tf.square(refined - wanted), axis=-1)
+        nats += 0.5 * bands * math.log(2.0 * math.pi)
+        n_steps = batch["n_frames"] // self.config.reduction
+        steps = exists[:, :: self.config.reduction]
+        ends = tf.one_hot(n_steps - 1, tf.shape(steps)[1])
+        stops = tf.nn.sigmoid_cross_entropy_with_logits(ends, stop)
+        n_real = tf.reduce_sum(steps)
+        terms = {
+            "mel": (tf.reduce_sum(nats * exists) / math.log(2.0), tf.reduce_sum(exists)),
+            "stop": (tf.reduce_sum(stops * steps) / math.log(2.0), n_real),
+        }
+        if self.config.guided:
+            off = tf.reduce_sum(alignment * _off_diagonal(batch["text"], n_steps, steps), axis=-1)
+            terms["drift"] = tf.reduce_sum(off * steps), n_real
+        return terms
+
+    def parts(self):
+        return [(self.trainable_variables, self.config.learning_rate)]
+
+    def call(self, batch, seed):
+        """Teacher-forced.
+
+        Args:
+            batch: of `batches`.
+            seed: int32 [], of what layers draw.
+
+        Returns:
+            Standardised mel frames before the post-net, frames after it, logits of the stop, and the alignment; as of
+            `ReadingDecoder`.
+        """
+        reduction = self.config.reduction
+        mel, exists = self.levels.standard(batch["mel"]), _exists(batch["n_frames"], batch["mel"])
+        mel *= exists[..., None]
+        state, memory, written = self._start(batch["text"], batch["voice"], self.manner(mel, batch["n_frames"]), seed)
+        before = tf.pad(mel[:, reduction - 1 : -1 : reduction], [[0, 0], [1, 0], [0, 0]])
+        made, stop, alignment, _ = self.decoder(before, memory, written, state)
+        return made, self.postnet(made, exists), stop, alignment
+
+    # How to read.
+
+    def manner(self, mel, n_frames):
+        """How a stretch of standardised mels is said: [batch, manner_width]."""
+        if not self.reference:
+            return tf.zeros([tf.shape(mel)[0], 0])
+        heard = self.reference(mel, n_frames)
+        return self.tokens.style(self.tokens.shares(heard)) if self.tokens else heard
+
+    def manner_of_reference(self, audio: np.ndarray):
+        """How a recording at the model's rate, float32 [samples], is said: [1, manner_width]."""
+        if not self.reference:
+            raise InputError("--reference: this run has no reference encoder; train one with --set=style_tokens=10")
+        audio = np.pad(audio, (0, -len(audio) % self.spectra.hop))
+        mel = self.levels.standard(self.spectra.mel(audio)[None])
+        return self.manner(mel, tf.constant([mel.shape[1]]))
+
+    def manner_of_tokens(self, weights: Sequence[float]):
+        """The style of so much of each token, the same for all heads: [1, manner_width]."""
+        if not self.tokens or len(weights) != self.config.style_tokens:
+            has = f"has {self.config.style_tokens} style tokens, so many weights are wanted"
+            raise InputError(f"--style={'+'.join(map(str, weights))}: this run {has}")
+        shares = tf.tile(tf.constant(weights, tf.float32)[None, None], [1, self.config.style_heads, 1])
+        return self.tokens.style(shares)
+
+    # Reading.
+
+    def read(self, texts: Sequence[str], voices: Sequence[int] | None = None, seed: int = 0, manner=None) -> list[Read]:
+        """Reads texts aloud.
+
+        Args:
+            texts: read at once, each by itself.
+            voices: one a text; None: the first.
+            seed: of dropout, zoneout and first phases.
+            manner: [1 or texts, manner_width]; None: all style tokens alike.
+        """
+        numbers = [text.letters(each) for each in texts]
+        rows = np.zeros((len(texts), max(map(len, numbers))), np.int32)
+        for row, each in zip(rows, numbers, strict=True):
+            row[: len(each)] = each
+        if manner is None:
+            if self.reference and not self.tokens:
+                raise InputError("--reference: this run takes its prosody from a recording; give one")
+            n = self.config.style_tokens
+            manner = self.manner_of_tokens([1.0 / n] * n) if n else tf.zeros([1, 0])
+        voices = tf.constant(list(voices) if voices else [0] * len(texts), tf.int32)
+        manner = tf.broadcast_to(manner, [len(texts), self.manner_width])
+        spectra, n_steps, alignment, stopped = self._graph()(tf.constant(rows), voices, manner, tf.constant(seed))
+        found = zip(spectra.numpy(), n_steps.numpy(), alignment.numpy(), stopped.numpy(), numbers, strict=True)
+        render = self.spectra.sound_of_linear if self.is_linear else self.spectra.sound_of_mel
+        return [
+            Read(render(frames[: n * self.config.reduction], seed), shares[:n, : len(own)], bool(ended))
+            for frames, n, shares, ended, own in found
+        ]
+
+    def spell(self, letters, voices, manner, seed):
+        """Reads letters, step after step.
+
+        Args:
+            letters: int32 [batch, letters], 0 beyond the end.
+            voices: int32 [batch].
+            manner: [batch, manner_width].
+            seed: int32 [].
+
+        Returns:
+            Log magnitudes [batch, frames, bands or bins]; number of steps of each row, int32 [batch]; alignment
+            [batch, steps, letters]; whether each row stopped by itself, bool [batch].
+        """
+        reduction, bands = self.config.reduction, self.config.mel_bands
+        state, memory, exists = self._start(letters, voices, manner, seed)
+        batch = tf.shape(letters)[0]
+        seconds = _SECONDS_MORE + _SECONDS_A_LETTER * tf.reduce_sum(exists, axis=1)
+        most = tf.cast(seconds * FRAMES_PER_SECOND / reduction, tf.int32)
+
+        def body(t, before, state, n_steps, going, rows):
+            mel, stop, alignment, state = self.decoder(before[:, None], memory, exists, state)
+            n_steps += tf.cast(going, tf.int32)
+            going = tf.logical_and(going, stop[:, 0] <= 0.0)
+            rows = [row.write(t, each) for row, each in zip(rows, (mel, alignment[:, 0]), strict=True)]
+            return t + 1, mel[:, -1], state, n_steps, going, rows
+
+        rows = [tf.TensorArray(tf.float32, 0, dynamic_size=True, infer_shape=False) for _ in range(2)]
+        begin = [0, tf.zeros([batch, bands]), state, tf.zeros([batch], tf.int32), tf.ones([batch], tf.bool), rows]
+        _, _, _, n_steps, going, rows = tf.while_loop(
+            lambda t, before, state, n_steps, going, rows: tf.reduce_any(tf.logical_and(going, t < most)), body, begin
+        )
+        n_steps = tf.minimum(n_steps, most)
+        mel = tf.reshape(tf.transpose(rows[0].stack(), [1, 0, 2, 3]), [batch, -1, bands])
+        heard = tf.sequence_mask(n_steps * reduction, tf.shape(mel)[1], dtype=tf.float32)
+        levels = self.linear_levels if self.is_linear else self.levels
+        stopped = tf.logical_not(going)
+        return levels.plain(self.postnet(mel, heard)), n_steps, tf.transpose(rows[1].stack(), [1, 0, 2]), stopped
+
+    def _start(self, letters, voices, manner, seed):
+        """The decoder's state, the encoded text, and where there are letters."""
+        exists = tf.cast(letters > 0, tf.float32)
+        drawn = noise.reseeded(noise.start(), seed)
+        encoded = self.encoder(letters, exists, drawn)
+        parts = [encoded]
+        if self.tokens:
+            # Added to every state of the encoder (Wang et al. 2018, section 3.2.2).
+            parts = [encoded + (self.site(manner) if self.site else manner)[:, None]]
+        elif self.reference:
+            parts.append(_repeated(manner, letters))
+        if self.voice:
+            parts.append(_repeated(self.voice(voices % self.config.voices), letters))
+        memory = tf.concat(parts, axis=-1) * exists[..., None]
+        return self.decoder.initial_state(tf.shape(letters)[0], tf.shape(letters)[1], seed), memory, exists
+
+    def _graph(self):
+        # Not an attribute that Keras would track, and a SavedModel carry.
+        if not hasattr(self, "_graphs"):
+            spell = tf.function(self.spell, autograph=False, reduce_retracing=True)
+            self._graphs = types.SimpleNamespace(spell=spell)
+        return self._graphs.spell
+
+    # To look at, and to listen to.
+
+    def diagnostics(self, batch) -> dict[str, float]:
+        _, _, _, alignment = self.call(batch, tf.constant(0))
+        n_steps = batch["n_frames"] // self.config.reduction
+        return {"focus_rate": pictures.focus_rate(alignment, tf.sequence_mask(n_steps, tf.shape(alignment)[1]))}
+
+    def pictures(self, batch) -> dict[str, tf.Tensor]:
+        _, _, _, alignment = self.call(batch, tf.constant(0))
+        n_steps = int(batch["n_frames"][0]) // self.config.reduction
+        n_letters = int(tf.math.count_nonzero(batch["text"][0]))
+        return {"alignment": pictures.alignment(alignment[0, :n_steps, :n_letters])}
+
+    def sample(self, prepared: utterances.SpokenSplit, seed: int) -> np.ndarray:
+        """A sentence of a split, read aloud: float32 [1, samples]; said like the recording, where manner matters."""
+        chosen = max(prepared.utterances[:20], key=lambda each: len(each.text))
+        manner = None
+        if self.reference:
+            manner = self.manner_of_reference(utterances.sound(prepared, chosen))
+        voice = pipeline.voice_of(prepared.records[chosen.dialogue][1].speakers[chosen.channel])
+        return self.read([chosen.text], [voice], seed, manner)[0].audio[None]
+
+
+def _encoder(config: TextConfig):
+    if config.family == "tacotron2":
+        return text.TextEncoder(config.encoder_channels, config.encoder_layers, config.encoder_kernel, name="encoder")
+    prenet = Prenet(config.prenet_channels, config.dropout, name="prenet")
+    cbhg = text.BothWaysCBHG(config.prenet_channels[-1], config.bank, config.highways, name="cbhg")
+    return text.CBHGTextEncoder(config.encoder_channels, prenet, cbhg, name="encoder")
+
+
+def _decoder(config: TextConfig, memory_channels: int) -> ReadingDecoder:
+    attention = TextAttention(
+        config.attention_channels,
+        memory_channels,
+        config.key_channels,
+        config.location_filters if config.family == "tacotron2" else 0,
+        config.location_taps,
+        name="attention",
+    )
+    prenet = Prenet(config.prenet_channels, config.dropout, name="prenet")
+    stack = ZoneoutStack(config.decoder_channels, config.decoder_layers, name="stack")
+    return ReadingDecoder(config.mel_bands, config.reduction, prenet, attention, stack, config.zoneout, name="decoder")
+
+
+def _postnet(config: TextConfig, spectra: Spectra):
+    if config.family == "tacotron2":
+        return ConvolvedPostNet(
+            config.mel_bands, config.postnet_channels, config.postnet_layers, config.postnet_kernel, name="postnet"
+        )
+    cbhg = text.BothWaysCBHG(config.postnet_channels, config.postnet_bank, config.highways, name="cbhg")
+    return CBHGPostNet(config.mel_bands, spectra.bins, cbhg, name="postnet")
+
+
+def _exists(n, x):
+    return tf.sequence_mask(n, tf.shape(x)[1], dtype=tf.float32)
+
+
+def _repeated(vector, letters):
+    return tf.tile(vector[:, None], [1, tf.shape(letters)[1], 1])
+
+
+def _off_diagonal(letters, n_steps, steps):
+    """How far from the diagonal each letter is at each step: 0 on it, towards 1; [batch, steps, letters]."""
+    n_letters = tf.maximum(tf.math.count_nonzero(letters, axis=1, dtype=tf.float32), 1.0)
+    of_text = tf.range(tf.shape(letters)[1], dtype=tf.float32)[None] / n_letters[:, None]
+    of_steps = (
+        tf.range(tf.shape(steps)[1], dtype=tf.float32)[None] / tf.maximum(tf.cast(n_steps, tf.float32), 1.0)[:, None]
+    )
+    off = (of_text[:, None] - of_steps[:, :, None]) / _DIAGONAL_WIDTH
+    return 1.0 - tf.exp(-0.5 * tf.square(off))
