@@ -14,12 +14,15 @@ in scoring and speaking; frames last 20 ms, not 12.5, and r mel frames lie withi
 """
 
 import dataclasses
+import types
+
+import tensorflow as tf
 
 from datasets.dialogue import FRAMES_PER_SECOND
 from datasets.errors import InputError
-from zoo import registry
+from zoo import objective, registry
 from zoo.agent import DialogueConfig, DialogueModel
-from zoo.tacotron import noise
+from zoo.tacotron import noise, pictures
 from zoo.tacotron.attention import AttentionRNN, ZoneoutStack
 from zoo.tacotron.encoder import CBHG, ConvolvedRNN
 from zoo.tacotron.sound import OUTPUTS, MelSound
@@ -27,6 +30,7 @@ from zoo.tacotron.tiers import AttendingTier, DecoderTier, Prenet
 
 FAMILIES = ("tacotron1", "tacotron2")
 _DRAWING = ("dialogue", "acoustic")
+_SHOWN_FRAMES = 300  # Of an alignment.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,6 +223,39 @@ class Tacotron(DialogueModel):
         said = super().count(batches, seed, progress)
         self.sound.set_levels(self.acoustic.codebook.numpy())
         return said
+
+    def attention(self, batch) -> tf.Tensor:
+        """To what of the partner's last seconds each frame attends: [rows, frames, memory_frames], the newest last.
+
+        Of the first seconds of a batch of `datasets.pipeline.crops`, seen from both sides.
+        """
+        if not hasattr(self, "_looking"):
+            # Not a function: that Keras would track, and a SavedModel would carry it.
+            self._looking = types.SimpleNamespace(attend=tf.function(self._attention, autograph=False))
+        example = objective.by_speaker(batch)
+        n_frames = min(_SHOWN_FRAMES, example["gate"].shape[1])
+        sounds = [example[key][:, : n_frames * self.config.hop] for key in ("own_audio", "partner_audio")]
+        rows = example["role"], example["voice"]
+        return self._looking.attend(sounds[0], example["gate"][:, :n_frames], sounds[1], *rows)
+
+    def _attention(self, own_audio, gate, partner_audio, role, voice):
+        n_frames = gate.shape[1]
+        own, partner = (tf.reshape(each, [-1, n_frames, self.config.hop]) for each in (own_audio, partner_audio))
+
+        def body(t, rows, state):
+            _, state = self.observe(own[:, t], gate[:, t, None], partner[:, t], state)
+            return t + 1, rows.write(t, state["dialogue"]["attention"]["steps"]["alignment"]), state
+
+        begin = [0, tf.TensorArray(tf.float32, n_frames), self.initial_state(gate.shape[0], role, voice)]
+        _, rows, _ = tf.while_loop(lambda t, *_: t < n_frames, body, begin, parallel_iterations=1)
+        return tf.transpose(rows.stack(), [1, 0, 2])
+
+    def diagnostics(self, batch) -> dict[str, float]:
+        shares = self.attention(batch)
+        return {"focus_rate": pictures.focus_rate(shares, tf.ones(tf.shape(shares)[:2]))}
+
+    def pictures(self, batch) -> dict[str, tf.Tensor]:
+        return {"alignment": pictures.alignment(self.attention(batch)[0])}
 
 
 def _dialogue(config: TacotronConfig) -> AttendingTier:
