@@ -49,7 +49,7 @@ def babbler_module(model: UnconditionalModel) -> tf.Module:
 def reader_module(model: Learner) -> tf.Module:
     """The endpoints of a model that reads a text; spectra in natural logarithms, for librosa or a vocoder.
 
-    read(letters [batch, n], voices [batch], manner [batch, manner_width], seed): spectra [batch, frames, bands], the
+    read(letters [batch, n], voices [batch], manner [batch, n], seed): spectra [batch, frames, bands], the
     number of steps of each row, the alignment, and whether each found its end. `alphabet` numbers the letters from 2
     on, 1 is the end, 0 nothing. Where there is a manner, listen(mel [batch, frames, bands]) is that of a recording.
     """
@@ -57,13 +57,13 @@ def reader_module(model: Learner) -> tf.Module:
     module.model = model
     module.sample_rate = tf.Variable(model.config.sample_rate, trainable=False)
     module.alphabet = tf.Variable(model.alphabet, trainable=False)
-    letters, manner = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None, model.manner_width], tf.float32)
+    letters, manner = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None, model.manner.width], tf.float32)
 
     def listen(mel):
-        return model.manner(model.levels.standard(mel), tf.repeat(tf.shape(mel)[1], tf.shape(mel)[0]))
+        return model.manner.of_mel(model.levels.standard(mel), tf.repeat(tf.shape(mel)[1], tf.shape(mel)[0]))
 
     module.read = tf.function(model.spell, input_signature=[letters, _INTS, manner, _INT], autograph=False)
-    if model.manner_width:
+    if model.manner.width:
         mel = tf.TensorSpec([None, None, model.config.mel_bands], tf.float32)
         module.listen = tf.function(listen, input_signature=[mel], autograph=False)
     return module

@@ -165,10 +165,10 @@ def _read(run) -> np.ndarray:
             weights = [float(part) for part in FLAGS.style.split("+")]
         except ValueError as error:
             raise InputError(f"--style={FLAGS.style}: must be numbers, such as 0.3+0+0.7 ({error})") from error
-        manner = run.model.manner_of_tokens(weights)
+        manner = run.model.manner.of_tokens(weights)
     if FLAGS.reference:
         sound, rate = audio.read_wav(FLAGS.reference, channels=1)
-        manner = run.model.manner_of_reference(audio.resample(sound[0], rate, run.sample_rate))
+        manner = run.model.manner_of(audio.resample(sound[0], rate, run.sample_rate))
     voice = FLAGS.voice or run.config["voices"][:1]
     read = run.model.read([FLAGS.text], voice, FLAGS.seed, manner)[0]
     if not read.stopped:

@@ -14,6 +14,8 @@ from zoo.tacotron.unroll import unroll
 
 # Streams of noise; a text encoder has those before.
 _PRENET_STREAM, _ATTENTION_STREAM, _DECODER_STREAM = 16, 32, 33
+# About how far off the diagonal the attention may be, as a share of the text (Tachibana et al. 2018, section 4.1).
+_DIAGONAL_WIDTH = 0.2
 
 
 def attend_to_text(inputs, windows, state, weights):
@@ -155,3 +157,14 @@ class ReadingDecoder(keras.layers.Layer):
         mel = tf.reshape(self.frames(told), [batch, steps * self.reduction, self.mel_bands])
         after = {"noise": noise.after(drawn, steps), "attention": attention, "stack": stack}
         return mel, self.stop(told)[..., 0], alignment, after
+
+
+def off_diagonal(letters, n_steps, steps):
+    """How far from the diagonal each letter is at each step: 0 on it, towards 1; [batch, steps, letters]."""
+    n_letters = tf.maximum(tf.math.count_nonzero(letters, axis=1, dtype=tf.float32), 1.0)
+    of_text = tf.range(tf.shape(letters)[1], dtype=tf.float32)[None] / n_letters[:, None]
+    of_steps = (
+        tf.range(tf.shape(steps)[1], dtype=tf.float32)[None] / tf.maximum(tf.cast(n_steps, tf.float32), 1.0)[:, None]
+    )
+    off = (of_text[:, None] - of_steps[:, :, None]) / _DIAGONAL_WIDTH
+    return 1.0 - tf.exp(-0.5 * tf.square(off))

@@ -24,14 +24,12 @@ from zoo.agent import Learner
 from zoo.tacotron import noise, pictures, text, utterances
 from zoo.tacotron.attention import ZoneoutStack
 from zoo.tacotron.postnet import CBHGPostNet, ConvolvedPostNet, Levels
-from zoo.tacotron.reading import ReadingDecoder, TextAttention
+from zoo.tacotron.reading import ReadingDecoder, TextAttention, off_diagonal
 from zoo.tacotron.spectra import FRAMES_PER_SECOND, Spectra
-from zoo.tacotron.style import ReferenceEncoder, StyleTokens
+from zoo.tacotron.style import Manner
 from zoo.tacotron.text_config import PRESETS, TextConfig
 from zoo.tacotron.tiers import Prenet
 
-# About how far off the diagonal the attention may be, as a share of the text (Tachibana et al. 2018, section 4.1).
-_DIAGONAL_WIDTH = 0.2
 _COUNTED_FRAMES = 50_000
 # Nothing takes longer to say; a decoder that goes on does not find the end.
 _SECONDS_A_LETTER, _SECONDS_MORE = 0.25, 1.0
@@ -71,27 +69,24 @@ class TextToSpeech(Learner):
         super().__init__(config, **kwargs)
         self.spectra = Spectra(config.sample_rate, config.mel_bands)
         self.encoder = _encoder(config)
-        self.voice = self.tokens = self.reference = self.site = None
-        memory = self.encoder.width + config.voice_channels
+        self.manner = Manner(
+            config.mel_bands,
+            self.encoder.width,
+            config.style_tokens,
+            config.style_channels,
+            config.style_heads,
+            config.reference_encoder,
+            name="manner",
+        )
+        self.voice = None
         if config.voice_channels:
             self.voice = keras.layers.Embedding(config.voices, config.voice_channels, name="voice")
             self.voice.build()
-        if config.style_tokens:
-            self.reference = ReferenceEncoder(config.mel_bands, name="reference")
-            self.tokens = StyleTokens(config.style_tokens, config.style_channels, config.style_heads, name="tokens")
-            self.tokens.build((None, self.reference.width))
-            if config.style_channels != self.encoder.width:
-                self.site = keras.layers.Dense(self.encoder.width, use_bias=False, name="site")
-                self.site.build((None, config.style_channels))
-        elif config.reference_encoder:
-            self.reference = ReferenceEncoder(config.mel_bands, channels=128, name="reference")
-            memory += self.reference.width
-        if self.reference:
-            self.reference.build()
+        memory = self.encoder.width + self.manner.placed + config.voice_channels
         self.decoder = _decoder(config, memory)
         self.postnet = _postnet(config, self.spectra)
         self.levels = Levels(config.mel_bands, name="levels")
-        parts = [self.encoder, self.decoder, self.postnet, self.levels]
+        parts = [self.encoder, self.manner, self.decoder, self.postnet, self.levels]
         self.linear_levels = None
         if self.is_linear:
             self.linear_levels = Levels(self.spectra.bins, name="linear_levels")
@@ -104,13 +99,6 @@ class TextToSpeech(Learner):
     def is_linear(self) -> bool:
         """Whether the post-net makes linear spectra."""
         return self.config.family == "tacotron1"
-
-    @property
-    def manner_width(self) -> int:
-        """Of the vector that says how to read; 0 without style and reference."""
-        return self.tokens.width if self.tokens else self.reference.width if self.reference else 0
-
-    # Training.
 
     def batches(self, prepared, seed, epoch, skip_batches=0, augmentation=pipeline.Augmentation()):  # noqa: B008
         if augmentation != pipeline.Augmentation():
@@ -158,7 +146,7 @@ class TextToSpeech(Learner):
             "stop": (tf.reduce_sum(stops * steps) / math.log(2.0), n_real),
         }
         if self.config.guided:
-            off = tf.reduce_sum(alignment * _off_diagonal(batch["text"], n_steps, steps), axis=-1)
+            off = tf.reduce_sum(alignment * off_diagonal(batch["text"], n_steps, steps), axis=-1)
             terms["drift"] = tf.reduce_sum(off * steps), n_real
         return terms
 
@@ -179,37 +167,20 @@ class TextToSpeech(Learner):
         reduction = self.config.reduction
         mel, exists = self.levels.standard(batch["mel"]), _exists(batch["n_frames"], batch["mel"])
         mel *= exists[..., None]
-        state, memory, written = self._start(batch["text"], batch["voice"], self.manner(mel, batch["n_frames"]), seed)
+        state, memory, written = self._start(
+            batch["text"], batch["voice"], self.manner.of_mel(mel, batch["n_frames"]), seed
+        )
         before = tf.pad(mel[:, reduction - 1 : -1 : reduction], [[0, 0], [1, 0], [0, 0]])
         made, stop, alignment, _ = self.decoder(before, memory, written, state)
         return made, self.postnet(made, exists), stop, alignment
 
-    # How to read.
-
-    def manner(self, mel, n_frames):
-        """How a stretch of standardised mels is said: [batch, manner_width]."""
-        if not self.reference:
-            return tf.zeros([tf.shape(mel)[0], 0])
-        heard = self.reference(mel, n_frames)
-        return self.tokens.style(self.tokens.shares(heard)) if self.tokens else heard
-
-    def manner_of_reference(self, audio: np.ndarray):
-        """How a recording at the model's rate, float32 [samples], is said: [1, manner_width]."""
-        if not self.reference:
+    def manner_of(self, reference: np.ndarray):
+        """How a recording at the model's rate, float32 [samples], is said: [1, n], for `read`."""
+        if not self.manner.width:
             raise InputError("--reference: this run has no reference encoder; train one with --set=style_tokens=10")
-        audio = np.pad(audio, (0, -len(audio) % self.spectra.hop))
+        audio = np.pad(reference, (0, -len(reference) % self.spectra.hop))
         mel = self.levels.standard(self.spectra.mel(audio)[None])
-        return self.manner(mel, tf.constant([mel.shape[1]]))
-
-    def manner_of_tokens(self, weights: Sequence[float]):
-        """The style of so much of each token, the same for all heads: [1, manner_width]."""
-        if not self.tokens or len(weights) != self.config.style_tokens:
-            has = f"has {self.config.style_tokens} style tokens, so many weights are wanted"
-            raise InputError(f"--style={'+'.join(map(str, weights))}: this run {has}")
-        shares = tf.tile(tf.constant(weights, tf.float32)[None, None], [1, self.config.style_heads, 1])
-        return self.tokens.style(shares)
-
-    # Reading.
+        return self.manner.of_mel(mel, tf.constant([mel.shape[1]]))
 
     def read(self, texts: Sequence[str], voices: Sequence[int] | None = None, seed: int = 0, manner=None) -> list[Read]:
         """Reads texts aloud.
@@ -218,19 +189,15 @@ class TextToSpeech(Learner):
             texts: read at once, each by itself.
             voices: one a text; None: the first.
             seed: of dropout, zoneout and first phases.
-            manner: [1 or texts, manner_width]; None: all style tokens alike.
+            manner: [1 or texts, n], of `manner_of` or `manner.of_tokens`; None: all style tokens alike.
         """
         numbers = [text.letters(each) for each in texts]
         rows = np.zeros((len(texts), max(map(len, numbers))), np.int32)
         for row, each in zip(rows, numbers, strict=True):
             row[: len(each)] = each
-        if manner is None:
-            if self.reference and not self.tokens:
-                raise InputError("--reference: this run takes its prosody from a recording; give one")
-            n = self.config.style_tokens
-            manner = self.manner_of_tokens([1.0 / n] * n) if n else tf.zeros([1, 0])
+        manner = self.manner.unsaid() if manner is None else manner
         voices = tf.constant(list(voices) if voices else [0] * len(texts), tf.int32)
-        manner = tf.broadcast_to(manner, [len(texts), self.manner_width])
+        manner = tf.broadcast_to(manner, [len(texts), self.manner.width])
         spectra, n_steps, alignment, stopped = self._graph()(tf.constant(rows), voices, manner, tf.constant(seed))
         found = zip(spectra.numpy(), n_steps.numpy(), alignment.numpy(), stopped.numpy(), numbers, strict=True)
         render = self.spectra.sound_of_linear if self.is_linear else self.spectra.sound_of_mel
@@ -245,7 +212,7 @@ class TextToSpeech(Learner):
         Args:
             letters: int32 [batch, letters], 0 beyond the end.
             voices: int32 [batch].
-            manner: [batch, manner_width].
+            manner: [batch, manner.width].
             seed: int32 [].
 
         Returns:
@@ -282,14 +249,10 @@ class TextToSpeech(Learner):
         exists = tf.cast(letters > 0, tf.float32)
         drawn = noise.reseeded(noise.start(), seed)
         encoded = self.encoder(letters, exists, drawn)
-        parts = [encoded]
-        if self.tokens:
-            # Added to every state of the encoder (Wang et al. 2018, section 3.2.2).
-            parts = [encoded + (self.site(manner) if self.site else manner)[:, None]]
-        elif self.reference:
-            parts.append(_repeated(manner, letters))
+        parts = [self.manner.place(encoded, manner)]
         if self.voice:
-            parts.append(_repeated(self.voice(voices % self.config.voices), letters))
+            voice = self.voice(voices % self.config.voices)[:, None]
+            parts.append(tf.tile(voice, [1, tf.shape(letters)[1], 1]))
         memory = tf.concat(parts, axis=-1) * exists[..., None]
         return self.decoder.initial_state(tf.shape(letters)[0], tf.shape(letters)[1], seed), memory, exists
 
@@ -299,8 +262,6 @@ class TextToSpeech(Learner):
             spell = tf.function(self.spell, autograph=False, reduce_retracing=True)
             self._graphs = types.SimpleNamespace(spell=spell)
         return self._graphs.spell
-
-    # To look at, and to listen to.
 
     def diagnostics(self, batch) -> dict[str, float]:
         _, _, _, alignment = self.call(batch, tf.constant(0))
@@ -316,9 +277,7 @@ class TextToSpeech(Learner):
     def sample(self, prepared: utterances.SpokenSplit, seed: int) -> np.ndarray:
         """A sentence of a split, read aloud: float32 [1, samples]; said like the recording, where manner matters."""
         chosen = max(prepared.utterances[:20], key=lambda each: len(each.text))
-        manner = None
-        if self.reference:
-            manner = self.manner_of_reference(utterances.sound(prepared, chosen))
+        manner = self.manner_of(utterances.sound(prepared, chosen)) if self.manner.width else None
         voice = pipeline.voice_of(prepared.records[chosen.dialogue][1].speakers[chosen.channel])
         return self.read([chosen.text], [voice], seed, manner)[0].audio[None]
 
@@ -356,18 +315,3 @@ def _postnet(config: TextConfig, spectra: Spectra):
 
 def _exists(n, x):
     return tf.sequence_mask(n, tf.shape(x)[1], dtype=tf.float32)
-
-
-def _repeated(vector, letters):
-    return tf.tile(vector[:, None], [1, tf.shape(letters)[1], 1])
-
-
-def _off_diagonal(letters, n_steps, steps):
-    """How far from the diagonal each letter is at each step: 0 on it, towards 1; [batch, steps, letters]."""
-    n_letters = tf.maximum(tf.math.count_nonzero(letters, axis=1, dtype=tf.float32), 1.0)
-    of_text = tf.range(tf.shape(letters)[1], dtype=tf.float32)[None] / n_letters[:, None]
-    of_steps = (
-        tf.range(tf.shape(steps)[1], dtype=tf.float32)[None] / tf.maximum(tf.cast(n_steps, tf.float32), 1.0)[:, None]
-    )
-    off = (of_text[:, None] - of_steps[:, :, None]) / _DIAGONAL_WIDTH
-    return 1.0 - tf.exp(-0.5 * tf.square(off))

@@ -7,9 +7,13 @@ et al. 2018, section 3), which can then also be chosen by weights of the tokens,
 No layer has batch normalisation, as elsewhere here.
 """
 
+from collections.abc import Sequence
+
 import keras
+import numpy as np
 import tensorflow as tf
 
+from datasets.errors import InputError
 from zoo.recurrent import RecurrentStack
 
 REFERENCE_FILTERS = (32, 32, 64, 64, 128, 128)
@@ -94,6 +98,77 @@ class StyleTokens(keras.layers.Layer):
         """What weights of the tokens sound like: [batch, heads, tokens] -> [batch, width]."""
         values = tf.reshape(self.value(tf.tanh(self.table)), [self.tokens, self.heads, self.width // self.heads])
         return tf.reshape(tf.einsum("bht,thk->bhk", shares, values), [-1, self.width])
+
+
+class Manner(keras.layers.Layer):
+    """What sets how a text is read, beside the voice: style tokens, a reference encoder, or nothing.
+
+    Args:
+        mel_bands: int.
+        text_channels: int. Of an encoded letter.
+        tokens, channels, heads: int, as of `StyleTokens`; no tokens leave styles out.
+        reference: bool. Whether a reference sets the prosody directly; not together with tokens.
+
+    Attributes:
+        width: of the vector that says how to read; 0 for nothing.
+        placed: channels that it adds to those of an encoded letter.
+    """
+
+    def __init__(self, mel_bands, text_channels, tokens: int, channels: int, heads: int, reference: bool, **kwargs):
+        super().__init__(**kwargs)
+        self.width = self.placed = 0
+        self.reference = self.tokens = self.site = None
+        if tokens:
+            self.reference = ReferenceEncoder(mel_bands, name="reference")
+            self.tokens = StyleTokens(tokens, channels, heads, name="tokens")
+            self.width = channels
+            if channels != text_channels:
+                self.site = keras.layers.Dense(text_channels, use_bias=False, name="site")
+        elif reference:
+            self.reference = ReferenceEncoder(mel_bands, channels=REFERENCE_CHANNELS, name="reference")
+            self.width = self.placed = self.reference.width
+
+    def build(self, input_shape=None):
+        if self.reference:
+            self.reference.build()
+        if self.tokens:
+            self.tokens.build((None, self.reference.width))
+        if self.site:
+            self.site.build((None, self.width))
+
+    def of_mel(self, mel, n_frames):
+        """How a stretch is said, as of `ReferenceEncoder`: [batch, width]."""
+        if not self.reference:
+            return tf.zeros([tf.shape(mel)[0], 0])
+        heard = self.reference(mel, n_frames)
+        return self.tokens.style(self.tokens.shares(heard)) if self.tokens else heard
+
+    def of_tokens(self, weights: Sequence[float]):
+        """The style of so much of each token, the same for all heads: [1, width]."""
+        wanted = self.tokens.tokens if self.tokens else 0
+        if len(weights) != wanted or not wanted:
+            raise InputError(
+                f"--style={'+'.join(map(str, weights))}: this run has {wanted} style tokens, one weight each"
+            )
+        shares = np.tile(np.array(weights, np.float32)[None, None], [1, self.tokens.heads, 1])
+        return self.tokens.style(shares)
+
+    def unsaid(self):
+        """What is taken where nothing is said of it, [1, width]: all tokens alike."""
+        if self.tokens:
+            return self.of_tokens([1.0 / self.tokens.tokens] * self.tokens.tokens)
+        if self.reference:
+            raise InputError("--reference: this run takes its prosody from a recording; give one")
+        return tf.zeros([1, 0])
+
+    def place(self, encoded, manner):
+        """An encoded text [batch, letters, text_channels] that is to be read so: `placed` channels more."""
+        if self.tokens:
+            # Added to every state of the encoder (Wang et al. 2018, section 3.2.2).
+            return encoded + (self.site(manner) if self.site else manner)[:, None]
+        if self.reference:
+            return tf.concat([encoded, tf.tile(manner[:, None], [1, tf.shape(encoded)[1], 1])], axis=-1)
+        return encoded
 
 
 def _exists(n, x):
