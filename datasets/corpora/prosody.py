@@ -10,13 +10,18 @@ import bisect
 import dataclasses
 from collections.abc import Sequence
 
+import numpy as np
+
 from datasets.dialogue import Word
 
 RISING = frozenset({"query_yn", "check", "align"})
-LEVEL = frozenset({"ready", "uncodable"})  # They open what is to come.
+# These open what is to come: who says "okay" or "right" mostly goes on himself.
+LEVEL = frozenset({"ready", "acknowledge", "uncodable"})
 _DECLINATION = 12  # From the first breath of a move to its last, on the scale of a voice's pitch.
 _FLATTER, _WIDER = -25, 20  # Pitch range of what goes on, and of what asks.
 _FALL_DB = 6.0
+_FALL_OCTAVES, _RISE_OCTAVES = -0.35, 0.45
+_GLIDE_SECONDS = 0.3
 _SAME_SECONDS = 0.02  # Words that overlap the next are cut.
 
 
@@ -37,12 +42,14 @@ class Intonation:
         mark: punctuation behind its last word: "." falls, "," stays level, "?" rises.
         pitch, pitch_range: added to the voice's own.
         fall_db: by how much the last syllable fades.
+        glide_octaves: by how much the pitch of the last syllable rises.
     """
 
     mark: str = ""
     pitch: int = 0
     pitch_range: int = 0
     fall_db: float = 0.0
+    glide_octaves: float = 0.0
 
 
 class Intonations:
@@ -66,11 +73,36 @@ class Intonations:
         if move.label in LEVEL or move.end > breath[-1].end + _SAME_SECONDS:
             return Intonation(",", pitch, _FLATTER)
         if move.label in RISING:
-            return Intonation("?", pitch, _WIDER)
-        return Intonation(".", pitch, fall_db=_FALL_DB)
+            return Intonation("?", pitch, _WIDER, glide_octaves=_RISE_OCTAVES)
+        return Intonation(".", pitch, fall_db=_FALL_DB, glide_octaves=_FALL_OCTAVES)
 
     def _around(self, word: Word) -> Move | None:
         """The last move that has begun at the middle of the word and has not ended by then."""
         middle = (word.start + word.end) / 2
         i = bisect.bisect_right(self._starts, middle) - 1
         return self._moves[i] if i >= 0 and middle <= self._moves[i].end else None
+
+
+def glide(audio: np.ndarray, marks: np.ndarray, octaves: float, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
+    """Bends the pitch at the end of a sound along a straight line in octaves, by playing that faster or slower.
+
+    The end of a question rises, that of a statement falls, by some semitones over the last syllable (Ladd 2008,
+    section 3.1). Formants move with it.
+
+    Args:
+        audio: float32 [samples].
+        marks: int [n], places in it, ascending; the sound ends at the last.
+        octaves: reached at the end, up or down.
+        sample_rate: Hz.
+
+    Returns:
+        audio [samples] up to the last mark, of another length, and the marks in it.
+    """
+    end = int(marks[-1])
+    n = min(round(_GLIDE_SECONDS * sample_rate), end - int(marks[0]))
+    start = end - n
+    pace = 2.0 ** (octaves * np.linspace(0.0, 1.0, n))
+    places = start + np.append(0.0, np.cumsum(1.0 / pace))
+    bent = np.interp(np.arange(start, int(places[-1])), places[:-1], audio[start:end]).astype(np.float32)
+    moved = np.where(marks > start, np.interp(marks, np.arange(start, end + 1), places), marks)
+    return np.concatenate([audio[:start], bent]), np.minimum(moved.astype(int), start + len(bent))

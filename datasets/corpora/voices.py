@@ -17,12 +17,12 @@ from scipy import signal
 
 from datasets import dialogue as dialogue_lib
 from datasets.corpora import espeak, natural
-from datasets.corpora.prosody import Intonation, Intonations, Move
+from datasets.corpora.prosody import Intonation, Intonations, Move, glide
 from datasets.corpora.warp import warp
 from datasets.dialogue import Word
 
 KINDS = ("espeak", "natural")
-RENDER_VERSION = 2  # Raise it with every change of what is heard.
+RENDER_VERSION = 3  # Raise it with every change of what is heard.
 SPEECH_DBFS = -23.0
 ROOM_TONE_DBFS = -65.0
 _LANGUAGE = "en-gb-scotland"
@@ -131,7 +131,7 @@ def speak(
         voice: who speaks.
         sample_rate: Hz.
         rng: draws the room tone.
-        moves: set the intonation (`prosody`); of it natural voices have the fading at an end alone.
+        moves: set the intonation (`prosody`); of it natural voices have the glide and the fading at an end alone.
 
     Returns:
         float32 [round(duration_seconds * sample_rate)], within [-1, 1].
@@ -218,7 +218,8 @@ def _utter(
         i += len(run)
         edges = np.array([word.start for word in run] + [run[-1].end])
         places = np.round(edges * sample_rate).astype(int)
-        sound = _fit(audio, inner, places - places[0], threshold, sample_rate)
+        octaves = intonation.glide_octaves if run[-1] is breath[-1] else 0.0
+        sound = _fit(audio, inner, places - places[0], threshold, sample_rate, octaves)
         if sound is None:
             hum, hum_marks = _say(["uh"], run[-1].end - run[0].start, voice, sample_rate)
             sound = _fit(hum, hum_marks, (places - places[0])[[0, -1]], 0.01 * np.abs(hum).max(), sample_rate)
@@ -256,7 +257,9 @@ def _pronounce(forms: Sequence[str], voice: Voice, tempo: float) -> tuple[np.nda
     return espeak.say(forms, voice.name, voice.pitch, voice.pitch_range, rate)
 
 
-def _fit(audio, marks: np.ndarray, places: np.ndarray, threshold: float, sample_rate: int) -> np.ndarray | None:
+def _fit(
+    audio, marks: np.ndarray, places: np.ndarray, threshold: float, sample_rate: int, glide_octaves: float = 0.0
+) -> np.ndarray | None:
     """The stretch between the outer marks, without the silence at its ends, bent to `places`; None if it is silent."""
     piece = audio[marks[0] : marks[-1]]
     frame = round(_TRIM_FRAME_SECONDS * sample_rate)
@@ -266,6 +269,8 @@ def _fit(audio, marks: np.ndarray, places: np.ndarray, threshold: float, sample_
         return None
     first, last = marks[0] + loud[0], marks[0] + loud[-1] + 1
     inner = np.clip(marks, first, last)
+    if glide_octaves:
+        audio, inner = glide(audio, inner, glide_octaves, sample_rate)
     sound = warp(audio, inner, places, sample_rate)
     fade = min(round(_FADE_SECONDS * sample_rate), len(sound) // 4)
     ramp = np.linspace(0, 1, fade, endpoint=False, dtype=np.float32)
