@@ -94,7 +94,10 @@ class Learner(keras.Model, abc.ABC):
 
     Attributes:
         config: dataclass of sizes.
+        jit: whether XLA makes its training step faster on a CPU (`python -m zoo.benchmark --train`).
     """
+
+    jit: ClassVar[bool] = False
 
     def __init__(self, config, **kwargs):
         super().__init__(**kwargs)

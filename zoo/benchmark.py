@@ -7,8 +7,6 @@ A training step is timed on random sound: seconds of two-channel audio that it e
 which the models take turns. It is one whole step of `zoo.train`, both speakers of every crop, gradients and optimiser.
 """
 
-import pathlib
-import tempfile
 import time
 from typing import Any
 
@@ -44,17 +42,16 @@ def random_batch(config, seed: int = 0) -> dict[str, Any]:
     }
 
 
-def training_step(model_class, config, folder: pathlib.Path):
+def training_step(model_class, config, jit: bool | None = None):
     """A function that takes one step on random sound; it returns the seconds of audio that the step ate."""
     import tensorflow as tf
 
-    from zoo import runs, training
+    from zoo import descent
 
-    trainer = training.Trainer(model_class(config), None, None, runs.RunFolder(folder), training.Budget(1), seed=0)
-    batch = random_batch(config)
+    take, batch = descent.Descent(model_class(config), jit=jit), random_batch(config)
 
     def step() -> float:
-        terms = trainer.train_step(batch, tf.constant([0, 0], tf.int32))
+        terms, _ = take(batch, tf.constant([0, 0], tf.int32))
         # The step is done when its result can be read.
         _ = [float(total) for total, _ in terms.values()]
         return config.batch_size * config.crop_seconds
@@ -64,18 +61,17 @@ def training_step(model_class, config, folder: pathlib.Path):
 
 def time_training(wanted: dict[tuple[str, str], tuple[type, Any]], rounds: int) -> list[dict[str, Any]]:
     """For each (model, preset): audio_seconds_per_second (median), its range, seconds_per_step and parameters."""
-    with tempfile.TemporaryDirectory() as temporary:
-        steps = {key: training_step(*found, pathlib.Path(temporary) / "-".join(key)) for key, found in wanted.items()}
-        seconds = {key: [] for key in steps}
-        with tqdm.tqdm(total=(rounds + 1) * len(steps), desc="training steps", unit="step") as bar:
-            for round_ in range(rounds + 1):
-                for key, step in steps.items():
-                    started = time.perf_counter()
-                    eaten = step()
-                    # The first traces the graph.
-                    if round_:
-                        seconds[key].append((time.perf_counter() - started, eaten))
-                    bar.update()
+    steps = {key: training_step(*found) for key, found in wanted.items()}
+    seconds = {key: [] for key in steps}
+    with tqdm.tqdm(total=(rounds + 1) * len(steps), desc="training steps", unit="step") as bar:
+        for round_ in range(rounds + 1):
+            for key, step in steps.items():
+                started = time.perf_counter()
+                eaten = step()
+                # The first traces the graph.
+                if round_:
+                    seconds[key].append((time.perf_counter() - started, eaten))
+                bar.update()
     return [_figures(model, preset, np.array(times)) for (model, preset), times in seconds.items()]
 
 

@@ -1,17 +1,74 @@
 """Held-out figures of a model, and the two that they are read against: the counted table and the histogram."""
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
 from datasets import hazard, prepare
 from datasets.dialogue import role_index
-from zoo import baselines, objective
+from zoo import baselines, objective, reliability
 from zoo.agent import ROLES, Learner, Speaker
 
 _HISTOGRAM_BATCHES = 16
 _CROPS = 60
 _MEL = "mel {mel_bits_per_frame:.1f} bits/frame"
+
+
+@dataclasses.dataclass(frozen=True)
+class Exam:
+    """What an evaluation found.
+
+    Attributes:
+        figures: by name.
+        hazards: of `zoo.reliability.counts`, of a model that has a gate.
+    """
+
+    figures: dict[str, float]
+    hazards: np.ndarray | None
+
+
+class Examiner:
+    """Likelihoods of a held-out split, teacher-forced, by a model that may go on learning meanwhile.
+
+    Args:
+        model: to score.
+        held_out: what is scored.
+        seed: of the choice of crops and of windows of sound.
+        crops: how many are scored; None for all.
+    """
+
+    def __init__(self, model: Learner, held_out: prepare.PreparedSplit, seed: int, crops: int | None = _CROPS):
+        self._model, self._held_out, self._seed = model, held_out, seed
+        n = model.n_batches(held_out, seed, 0)
+        self._n = n if crops is None else min(n, max(1, crops // model.config.batch_size))
+        self._score = tf.function(self._terms, autograph=False)
+
+    def batches(self) -> tf.data.Dataset:
+        return self._model.batches(self._held_out, self._seed, 0).take(self._n)
+
+    def __call__(self) -> Exam:
+        """`zoo.objective.figures` and `zoo.reliability.figures`."""
+        totals: dict[str, np.ndarray] = {}
+        hazards = 0.0
+        for i, batch in enumerate(tqdm(self.batches(), "held out", total=self._n, unit="batch", leave=False)):
+            terms, counted = self._score(batch, tf.constant([self._seed, -1 - i], tf.int32))
+            for name, values in objective.numbers(terms).items():
+                totals[name] = totals.get(name, 0.0) + np.array(values)
+            if counted is not None:
+                hazards += counted.numpy().astype(np.float64)
+        figures = objective.figures(totals, self._model.config.hop)
+        if self._model.mode != "dialogue":
+            return Exam(figures, None)
+        return Exam(figures | reliability.figures(hazards), hazards)
+
+    def _terms(self, batch, seed):
+        if self._model.mode != "dialogue":
+            return self._model.sums(batch, seed), None
+        told = objective.predict(self._model, batch, seed)
+        told_of = [tf.sigmoid(told["toggle"]), *(told[key] for key in ("toggled", "gate_before", "role", "scored"))]
+        return objective.terms(self._model, told, seed), reliability.counts(*told_of)
 
 
 def evaluate(
@@ -20,41 +77,37 @@ def evaluate(
     held_out: prepare.PreparedSplit,
     seed: int,
     crops: int | None = _CROPS,
-) -> dict[str, float]:
-    """Likelihoods of a held-out split, teacher-forced.
+) -> Exam:
+    """An exam with what it is read against.
 
     Args:
         model: trained.
         train: what the table and the histogram are counted on.
-        held_out: what is scored.
-        seed: of the choice of crops and of windows of sound.
-        crops: how many are scored; None for all.
+        held_out, seed, crops: as of `Examiner`.
 
     Returns:
-        `zoo.objective.figures` and, of a model that predicts samples, histogram_sound_bits_per_sample; of one that has
-        a gate, table_timing_bits_per_second.
+        With histogram_sound_bits_per_sample of a model that predicts samples, and table_timing_bits_per_second of one
+        that has a gate.
     """
-    config = model.config
-    histogram = table = None
-    if isinstance(model, Speaker):
-        table = baselines.TableBits(counted_tables(train), config.warmup_seconds)
-        if model.sound.coding:
-            counted = model.batches(train, seed, 0).take(_HISTOGRAM_BATCHES).map(model.view)
-            histogram = baselines.LevelHistogram(counted, config.sample_rate, model.sound.coding)
-    score = tf.function(model.sums, autograph=False)
-    n = model.n_batches(held_out, seed, 0)
-    n = n if crops is None else min(n, max(1, crops // config.batch_size))
-    totals: dict[str, np.ndarray] = {}
-    for i, batch in enumerate(tqdm(model.batches(held_out, seed, 0).take(n), "held out", total=n, unit="batch")):
-        for name, values in objective.numbers(score(batch, tf.constant([seed, -1 - i], tf.int32))).items():
-            totals[name] = totals.get(name, 0.0) + np.array(values)
+    examiner = Examiner(model, held_out, seed, crops)
+    exam = examiner()
+    bars = _bars(model, train, examiner.batches(), seed) if isinstance(model, Speaker) else {}
+    return Exam(exam.figures | bars, exam.hazards)
+
+
+def _bars(model: Speaker, train, batches, seed: int) -> dict[str, float]:
+    config, histogram = model.config, None
+    if model.sound.coding:
+        counted = model.batches(train, seed, 0).take(_HISTOGRAM_BATCHES).map(model.view)
+        histogram = baselines.LevelHistogram(counted, config.sample_rate, model.sound.coding)
+    table = baselines.TableBits(counted_tables(train), config.warmup_seconds) if model.mode == "dialogue" else None
+    for batch in batches:
         if table:
             table.add(batch)
         if histogram:
             histogram.add(model.view(batch))
-    timing = {"table_timing_bits_per_second": table.result()} if "toggle" in totals else {}
-    sound = {"histogram_sound_bits_per_sample": histogram.result()} if histogram else {}
-    return {**objective.figures(totals, config.hop), **timing, **sound}
+    timing = {"table_timing_bits_per_second": table.result()} if table else {}
+    return timing | ({"histogram_sound_bits_per_sample": histogram.result()} if histogram else {})
 
 
 def brief(figures: dict[str, float]) -> str:

@@ -4,6 +4,8 @@ Every layer with a past takes `(x, history)` and returns `(y, history)`: a signa
 gives whole. A history is the last inputs in order of time, so one shape serves training, priming and sampling.
 """
 
+import contextlib
+import contextvars
 import math
 
 import keras
@@ -11,6 +13,22 @@ import numpy as np
 import tensorflow as tf
 
 LEVELS = 256
+_MIXED = contextvars.ContextVar("mixed", default=False)
+
+
+@contextlib.contextmanager
+def mixed_bfloat16(on: bool = True):
+    """Within it, what is traced takes `product`s of bfloat16; all else, and every sum, stays float32."""
+    token = _MIXED.set(on)
+    yield
+    _MIXED.reset(token)
+
+
+def product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """x [..., inputs] times kernel [inputs, outputs] -> float32; within `mixed_bfloat16` both are rounded to that."""
+    if not _MIXED.get():
+        return tf.matmul(x, kernel)
+    return tf.cast(tf.matmul(tf.cast(x, tf.bfloat16), tf.cast(kernel, tf.bfloat16)), tf.float32)
 
 
 def sample_categorical(logits: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
@@ -84,7 +102,14 @@ class NormalisedDense(keras.layers.Layer):
     def call(self, x):
         if not self.direction.shape[0]:  # oneDNN has no product of nothing.
             return tf.tile(self.bias[(None,) * (len(x.shape) - 1)], [*tf.unstack(tf.shape(x)[:-1]), 1])
-        return tf.matmul(x, self.kernel) + self.bias
+        return product(x, self.kernel) + self.bias
+
+
+class Dense(keras.layers.Dense):
+    """Keras's layer by `product`; for what is large and is not the last."""
+
+    def call(self, x):
+        return self.activation(product(x, tf.convert_to_tensor(self.kernel)) + tf.convert_to_tensor(self.bias))
 
 
 class CausalConv(keras.layers.Layer):
@@ -117,7 +142,7 @@ class CausalConv(keras.layers.Layer):
         steps = tf.shape(x)[1]
         taps = [padded[:, k * self.dilation : k * self.dilation + steps] for k in range(self.kernel_size)]
         after = tf.ensure_shape(padded[:, steps:], history.shape)
-        return tf.matmul(tf.concat(taps, axis=-1), self.kernel) + self.bias, after
+        return product(tf.concat(taps, axis=-1), self.kernel) + self.bias, after
 
 
 class GatedResidual(keras.layers.Layer):
@@ -126,7 +151,7 @@ class GatedResidual(keras.layers.Layer):
     def __init__(self, channels: int, skip_channels: int, kernel_size: int, dilation: int, **kwargs):
         super().__init__(**kwargs)
         self.conv = CausalConv(2 * channels, kernel_size, dilation, name="conv")
-        self.out = keras.layers.Dense(channels + skip_channels, name="out")
+        self.out = Dense(channels + skip_channels, name="out")
         self.channels = channels
 
     @property

@@ -17,6 +17,7 @@ import tensorflow as tf
 from datasets.dialogue import FRAMES_PER_SECOND
 from zoo.coding import jittered
 from zoo.dialogue_tier import projection_labels
+from zoo.layers import mixed_bfloat16
 
 _MOST_ROWS = 1 << 12  # Of a batch; seeds of rows of one step do not meet those of the next.
 _LAPSES, _INPUT_NOISE = 1, 2  # Streams of random numbers.
@@ -61,6 +62,14 @@ def sums(model, batch: dict, seed: tf.Tensor, training: bool = False) -> dict[st
         seed: int32 [2], of where the windows of sound are cut and of what layers draw.
         training: whether what is heard lapses, as the configuration's `scheduled_sampling` and `input_noise` say.
     """
+    return terms(model, predict(model, batch, seed, training), seed, training)
+
+
+def predict(model, batch: dict, seed: tf.Tensor, training: bool = False) -> dict:
+    """The examples of a batch (`by_speaker`) with what is predicted of them (`DialogueModel.observe`).
+
+    And "scored" [2 n, frames], the weight of each frame, and "toggled" [2 n, frames], 1 where the gate did.
+    """
     example = by_speaker(batch)
     gate = example["gate"]
     state = model.initial_state(tf.shape(gate)[0], example["role"], example["voice"])
@@ -68,38 +77,41 @@ def sums(model, batch: dict, seed: tf.Tensor, training: bool = False) -> dict[st
     lapses = None
     if training and model.config.scheduled_sampling:
         lapses = _uniform(seed, example["row"], [tf.shape(gate)[1], 2], _LAPSES)
-    predicted, _ = model.observe(example["own_audio"], gate, example["partner_audio"], state, lapses)
+    with mixed_bfloat16(False):  # For the sound alone.
+        predicted, _ = model.observe(example["own_audio"], gate, example["partner_audio"], state, lapses)
     warm = tf.range(tf.shape(gate)[1]) >= round(model.config.warmup_seconds * FRAMES_PER_SECOND)
     scored = example["mask"] * tf.cast(warm, tf.float32)
     toggled = tf.cast(tf.not_equal(gate, predicted["gate_before"]), tf.float32)
-    toggle = tf.nn.sigmoid_cross_entropy_with_logits(toggled, predicted["toggle"])
+    return {**example, **predicted, "scored": scored, "toggled": toggled}
+
+
+def terms(model, told: dict, seed: tf.Tensor, training: bool = False) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+    """As of `sums`, from what `predict` returns."""
+    gate, scored, toggled = told["gate"], told["scored"], told["toggled"]
+    toggle = tf.nn.sigmoid_cross_entropy_with_logits(toggled, told["toggle"])
     codes = model.acoustic.codes
-    code = tf.nn.sparse_softmax_cross_entropy_with_logits(
-        tf.minimum(predicted["code"], codes - 1), predicted["code_logits"]
-    )
+    code = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.minimum(told["code"], codes - 1), told["code_logits"])
     return {
         "toggle": _weighted(toggle, scored),
-        "expected_toggles": (tf.reduce_sum(tf.sigmoid(predicted["toggle"]) * scored), tf.reduce_sum(scored)),
+        "expected_toggles": (tf.reduce_sum(tf.sigmoid(told["toggle"]) * scored), tf.reduce_sum(scored)),
         "toggles": (tf.reduce_sum(toggled * scored), tf.reduce_sum(scored)),
-        **_projection(model, example, predicted["context"], scored),
+        **_projection(model, told, told["context"], scored),
         # One code is none: it tells nothing and costs nothing.
         **({"code": _weighted(code, scored * gate)} if codes > 1 else {}),
-        model.sound.term: sound(
-            model, example["own_audio"], gate, predicted["condition"], scored, seed, example["row"], training
-        ),
+        model.sound.term: sound(model, told["own_audio"], gate, told["condition"], scored, seed, told["row"], training),
     }
 
 
-def loss(terms: dict[str, tuple[tf.Tensor, tf.Tensor]]) -> tf.Tensor:
+def loss(found: dict[str, tuple[tf.Tensor, tf.Tensor]]) -> tf.Tensor:
     """One number to descend on, in weighted bits."""
     weights = {**_WEIGHTS, "toggle": _WEIGHTS["toggle"] * FRAMES_PER_SECOND}
-    told = [name for name in weights if name in terms]
-    return tf.add_n([weights[name] * terms[name][0] / (terms[name][1] + 1.0) for name in told])
+    told = [name for name in weights if name in found]
+    return tf.add_n([weights[name] * found[name][0] / (found[name][1] + 1.0) for name in told])
 
 
-def numbers(terms: dict[str, tuple[tf.Tensor, tf.Tensor]]) -> dict[str, tuple[float, float]]:
+def numbers(found: dict[str, tuple[tf.Tensor, tf.Tensor]]) -> dict[str, tuple[float, float]]:
     """The sums as plain numbers."""
-    return {name: (float(total), float(count)) for name, (total, count) in terms.items()}
+    return {name: (float(total), float(count)) for name, (total, count) in found.items()}
 
 
 def figures(terms: dict[str, tuple[float, float]], hop: int) -> dict[str, float]:

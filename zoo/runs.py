@@ -3,11 +3,13 @@
 In runs/<name>/:
 
     config.json       model, preset, sizes, corpus, seed, versions, devices
-    model.weights.h5  the counted and the trained weights
+    model.weights.h5  the counted and the trained weights: what is exported, scored and generates
+    best.weights.h5   those of the best held-out evaluation on the way (`zoo.selection`)
     held_out.json     the figures of the last evaluation
     saved_model/      for use without this project
     checkpoints/      for going on after a kill
     logs/             TensorBoard
+    nan_batch.npz     the batch that ended a training whose loss was no number
 
 Nothing else is needed to continue, to generate or to compare.
 """
@@ -36,6 +38,8 @@ class RunFolder:
 
     config = property(lambda self: self.path / "config.json")
     weights = property(lambda self: self.path / "model.weights.h5")
+    best = property(lambda self: self.path / "best.weights.h5")
+    nan_batch = property(lambda self: self.path / "nan_batch.npz")
     held_out = property(lambda self: self.path / "held_out.json")
     saved_model = property(lambda self: self.path / "saved_model")
     checkpoints = property(lambda self: self.path / "checkpoints")
@@ -53,8 +57,9 @@ class RunFolder:
             raise InputError(f"{self.config}: not the configuration of a run ({error!r})") from error
         return config
 
-    def write_weights(self, model) -> None:
-        with files.replacing(self.weights) as part:
+    def write_weights(self, model, path: pathlib.Path | None = None) -> None:
+        """As `weights`, or where else in the folder."""
+        with files.replacing(path or self.weights) as part:
             # Keras insists on its suffix.
             named = part.with_name(part.name + ".weights.h5")
             model.save_weights(named)

@@ -32,7 +32,7 @@ def main(argv: list[str]) -> None:
     run = open_run(FLAGS.run)
     corpus = corpus_flags.corpus_from_flags(run.sample_rate)
     train, scored = (prepare.prepare(corpus, split, workers=os.cpu_count()) for split in ("train", FLAGS.split))
-    figures = held_out.evaluate(run.model, train, scored, FLAGS.seed, crops=None)
+    figures = held_out.evaluate(run.model, train, scored, FLAGS.seed, crops=None).figures
     print(f"{run.name} on {FLAGS.split} of {FLAGS.corpus}: {held_out.describe(figures)}")
 
 

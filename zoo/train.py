@@ -35,10 +35,19 @@ flags.DEFINE_float("gain_db", 0.0, "Augmentation: the loudest change of level of
 flags.DEFINE_string("name", None, "Name of the run; default <model>-<preset>-<corpus>.")
 flags.DEFINE_string("runs_dir", "runs", "Where runs lie.")
 flags.DEFINE_integer("steps", None, "Gradient steps; default the preset's.", lower_bound=1)
+flags.DEFINE_integer("epochs", None, "As many steps as so many passes over the corpus take.", lower_bound=1)
 flags.DEFINE_float(
     "minutes", None, "Stop after so many minutes even if steps are left; the rate then follows the clock.", 0.01
 )
 flags.DEFINE_float("checkpoint_seconds", 30.0, "Seconds between checkpoints.", lower_bound=0.0)
+flags.DEFINE_integer("evaluate_steps", None, "Steps between held-out evaluations; default: ten in a training.", 1)
+flags.DEFINE_integer(
+    "patience", None, "Stop after so many evaluations without a better one, with the best weights; default never.", 1
+)
+flags.DEFINE_bool("jit", None, "Compile the step with XLA; default: where that was found to be faster.")
+flags.DEFINE_bool(
+    "mixed_bfloat16", False, "Products of the sound in bfloat16; sums, likelihoods and weights stay float32."
+)
 flags.DEFINE_integer("seed", 0, "Of weights, order and windows.")
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "librosa", "scikit-learn")
@@ -76,9 +85,11 @@ def train(model_class, sizes, path: pathlib.Path) -> dict:
     import keras
 
     from datasets import pipeline, prepare
-    from zoo import devices, distribution, runs, training
+    from zoo import board, devices, distribution, runs, training
 
     strategy = distribution.strategy()
+    if FLAGS.steps and FLAGS.epochs:
+        raise InputError(f"--epochs={FLAGS.epochs}: says how many steps; leave out --steps={FLAGS.steps}")
     if strategy.num_replicas_in_sync > 1 and FLAGS.minutes:
         raise InputError("--minutes: the clocks of several devices would not agree when to stop; give --steps")
     corpus = corpus_flags.corpus_from_flags(sizes.sample_rate)
@@ -93,33 +104,39 @@ def train(model_class, sizes, path: pathlib.Path) -> dict:
         )
     if FLAGS.mode == "text":
         splits = {split: _with_words(corpus, prepared, sizes.crop_seconds) for split, prepared in splits.items()}
-    steps = FLAGS.steps or sizes.steps
-    voices = training.trained_voices(splits["train"])
-    augmentation = pipeline.Augmentation(FLAGS.flip_roles, FLAGS.gain_db)
-    config = _config(sizes, corpus, augmentation, devices.describe(), voices)
+    voices = board.trained_voices(splits["train"])
+    recipe = training.Recipe(
+        FLAGS.seed,
+        pipeline.Augmentation(FLAGS.flip_roles, FLAGS.gain_db),
+        FLAGS.evaluate_steps,
+        FLAGS.patience,
+        FLAGS.jit,
+        FLAGS.mixed_bfloat16,
+    )
+    config = _config(sizes, corpus, recipe, devices.describe(), voices)
     if distribution.is_chief(strategy):
         _write_or_check(folder, config)
     keras.utils.set_random_seed(FLAGS.seed)
     with strategy.scope():
         model = runs.new_model(model_class, sizes, FLAGS.mode)
-    if not model.trainable_variables and (FLAGS.steps or FLAGS.minutes):
-        raise InputError(f"--steps, --minutes: {FLAGS.model} is counted and has nothing to train; leave them out")
+    if not model.trainable_variables and (FLAGS.steps or FLAGS.epochs or FLAGS.minutes):
+        raise InputError(
+            f"--steps, --epochs, --minutes: {FLAGS.model} is counted and has nothing to train; leave them out"
+        )
     parts = ", ".join(f"{part.name} {part.count_params():,}" for part in model.layers)
     print(f"model: {FLAGS.model} {FLAGS.preset}, {model.count_params():,} parameters ({parts})")
     print(f"run folder: {path}")
-    budget = training.Budget(steps, FLAGS.minutes)
+    budget = training.Budget(_steps(model, splits["train"]), FLAGS.minutes)
     trainer = training.Trainer(
-        model,
-        splits["train"],
-        splits["validation"],
-        folder,
-        budget,
-        FLAGS.seed,
-        FLAGS.checkpoint_seconds,
-        augmentation,
-        strategy,
+        model, splits["train"], splits["validation"], folder, budget, recipe, FLAGS.checkpoint_seconds, strategy
     )
     return trainer.run()
+
+
+def _steps(model, train) -> int:
+    if FLAGS.epochs:
+        return sum(model.n_batches(train, FLAGS.seed, epoch) for epoch in range(FLAGS.epochs))
+    return FLAGS.steps or model.config.steps
 
 
 def _with_words(corpus, prepared, longest_seconds: float):
@@ -142,7 +159,7 @@ def _overrides(pairs: list[str]) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
-def _config(sizes, corpus, augmentation, devices: str, voices: list[int]) -> dict:
+def _config(sizes, corpus, recipe, devices: str, voices: list[int]) -> dict:
     from zoo.runs import FORMAT
 
     return {
@@ -153,8 +170,7 @@ def _config(sizes, corpus, augmentation, devices: str, voices: list[int]) -> dic
         "sizes": dataclasses.asdict(sizes),
         "sample_rate": sizes.sample_rate,
         "corpus": corpus.key(),
-        "augmentation": dataclasses.asdict(augmentation),
-        "seed": FLAGS.seed,
+        **dataclasses.asdict(recipe),
         "voices": voices,
         "devices": devices,
         "versions": {
@@ -166,11 +182,14 @@ def _config(sizes, corpus, augmentation, devices: str, voices: list[int]) -> dic
 
 def _write_or_check(folder, config: dict) -> None:
     """A run folder belongs to one model on one corpus; a second command must agree with the first."""
+    from zoo.training import Recipe
+
     if not folder.config.is_file():
         files.write_json(folder.config, config)
         return
     before = folder.read_config()
-    for key in ("model", "mode", "preset", "sizes", "corpus", "augmentation", "seed"):
+    fixed = ("model", "mode", "preset", "sizes", "corpus", *(field.name for field in dataclasses.fields(Recipe)))
+    for key in fixed:
         now, then = (_plain(c.get(key)) for c in (config, before))
         if now != then:
             raise InputError(

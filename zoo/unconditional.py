@@ -20,6 +20,7 @@ class UnconditionalModel(Speaker):
     """
 
     mode = "unconditional"
+    jit = True
 
     def __init__(self, model_class, config, **kwargs):
         super().__init__(config, **kwargs)

@@ -30,8 +30,8 @@ def _prepare(cluster: dict | None, index: int, killed_at: int | None) -> None:
         os.environ["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})
     report = training.Trainer._report
 
-    def report_and_note(trainer, bar, terms):
-        report(trainer, bar, terms)
+    def report_and_note(trainer, bar, terms, norms):
+        report(trainer, bar, terms, norms)
         losses = {name: float(bits) / (float(count) + 1) for name, (bits, count) in terms.items()}
         with open("losses.jsonl", "a") as file:
             file.write(json.dumps([trainer.step, losses]) + "\n")

@@ -19,6 +19,8 @@ COMMAND = [
     "--model=wavenet",
     "--corpus=bursts",
     "--checkpoint_seconds=0",
+    "--nojit",
+    "--evaluate_steps=3",
     f"--steps={STEPS}",
     *(
         f"--set={key}={'+'.join(map(str, value)) if isinstance(value, tuple) else value}"
@@ -29,10 +31,10 @@ COMMAND = [
 
 def _prepare(at_step: int | None = None, number: int = signal.SIGTERM, exported: bool = False) -> None:
     """Noise bursts as the corpus; sends itself a signal after a step; no sample and no SavedModel unless asked."""
-    from zoo import export, generation, training
+    from zoo import board, export, generation, training
 
     commands.use_bursts()
-    training._SAMPLE_SECONDS = 0.2
+    board._SAMPLE_SECONDS = 0.2
     if not exported:
         export.export = lambda model, path: None
         generation.duet = lambda *_, **__: (np.zeros((2, 8), np.float32), None)
@@ -93,7 +95,7 @@ def test_training_says_what_it_does_and_leaves_a_run(alone):
         assert part in done.stdout
     assert "counted: speech above" in done.stdout and "bits/sample" in done.stdout and "bits/s" in done.stdout
     assert {entry.name for entry in path.iterdir()} == {
-        "config.json", "model.weights.h5", "held_out.json", "checkpoints", "logs",
+        "config.json", "model.weights.h5", "best.weights.h5", "held_out.json", "checkpoints", "logs",
     }  # fmt: skip
     figures = json.loads((path / "held_out.json").read_text())
     assert figures["step"] == STEPS and all(np.isfinite(value) for value in figures.values())

@@ -125,6 +125,8 @@ class SampleRNN(DialogueModel):
         own_frame, gate, state = model.step(tf.zeros([1, model.config.hop]), state, seed=0)
     """
 
+    jit = True
+
     def __init__(self, config: SampleRNNConfig, **kwargs):
         super().__init__(config, **kwargs)
 

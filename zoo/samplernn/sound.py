@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from zoo.coding import Levels
-from zoo.layers import NormalisedDense
+from zoo.layers import NormalisedDense, mixed_bfloat16
 from zoo.recurrent import RecurrentStack
 from zoo.sound import SoundTier
 
@@ -127,7 +127,8 @@ class SampleTiers(SoundTier):
         x = self.recent(seen) + below
         for layer in self.hidden:
             x = tf.nn.relu(layer(x))
-        return self.logits(x), state
+        with mixed_bfloat16(False):  # The last layer.
+            return self.logits(x), state
 
     def prime(self, audio, gate, condition, state):
         return self._run_tiers(audio, gate, condition, state)[1]

@@ -89,6 +89,8 @@ class WaveNet(DialogueModel):
         own_frame, gate, state = model.step(tf.zeros([1, model.config.hop]), state, seed=0)
     """
 
+    jit = True
+
     def __init__(self, config: WaveNetConfig, **kwargs):
         super().__init__(config, **kwargs)
         channels = config.context_channels

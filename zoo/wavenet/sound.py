@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from zoo.coding import Levels
-from zoo.layers import GatedStack, NormalisedDense
+from zoo.layers import Dense, GatedStack, NormalisedDense
 from zoo.sound import SoundTier
 
 
@@ -27,7 +27,7 @@ class DilatedSound(SoundTier):
         self.now = coding.embedding(channels, "now")
         self.before = coding.embedding(channels, "before")
         self.per_layer = NormalisedDense(2 * channels * len(dilations), weight_norm=False, name="per_layer")
-        self.hidden = keras.layers.Dense(head_channels, activation="relu", name="hidden")
+        self.hidden = Dense(head_channels, activation="relu", name="hidden")
         self.logits = keras.layers.Dense(coding.parameters, kernel_initializer=coding.initializer, name="logits")
 
     def build(self, input_shape=None):

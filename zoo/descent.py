@@ -1,0 +1,117 @@
+"""A gradient step: the terms of the objective on a batch, clipped gradients, Adam, a running average of the weights."""
+
+import contextlib
+import math
+
+import keras
+import tensorflow as tf
+
+from zoo import distribution, layers, objective
+from zoo.agent import Learner
+
+_CLIP_NORM = 5.0
+_WARMUP_STEPS = 50
+Terms = dict[str, tuple[tf.Tensor, tf.Tensor]]
+
+
+class Descent:
+    """Takes steps with a model.
+
+    Args:
+        model: with the weights to start from.
+        strategy: under which the model was made, see `zoo.distribution`.
+        jit: whether XLA compiles the step; None is `model.jit`, where one device takes the steps.
+        mixed_bfloat16: whether the products of the sound take bfloat16 (see `zoo.layers.mixed_bfloat16`).
+
+    Attributes:
+        optimizers: of the parts of the model, to be kept with it.
+    """
+
+    def __init__(
+        self,
+        model: Learner,
+        strategy: tf.distribute.Strategy | None = None,
+        jit: bool | None = None,
+        mixed_bfloat16: bool = False,
+    ):
+        self._model, self._strategy = model, strategy or tf.distribute.get_strategy()
+        distribution.check_rows(self._strategy, model.config.batch_size)
+        self._mixed = mixed_bfloat16
+        one_device = self._strategy.num_replicas_in_sync == 1
+        with self._strategy.scope():
+            self._parts = [(_adam(model.config, variables), rate, variables) for variables, rate in model.parts()]
+        jit = model.jit and one_device if jit is None else jit
+        self._descend = tf.function(self._descend_all, autograph=False, jit_compile=jit)
+
+    @property
+    def optimizers(self) -> list[keras.optimizers.Optimizer]:
+        return [optimizer for optimizer, _, _ in self._parts]
+
+    def set_rates(self, step: int, share: float) -> None:
+        """Learning rates of a step: up over the first ones, then down to a tenth along a cosine of the share done."""
+        up = min(1.0, (step + 1) / _WARMUP_STEPS)
+        for optimizer, peak, _ in self._parts:
+            optimizer.learning_rate.assign(peak * up * (0.55 + 0.45 * math.cos(math.pi * share)))
+
+    def __call__(self, batch: dict, seed: tf.Tensor) -> tuple[Terms, list[tf.Tensor]]:
+        """One step on one batch: the terms, summed over all of it, and the norm of each part's gradient."""
+        return self._descend(distribution.share_of(self._strategy, batch), seed)
+
+    @contextlib.contextmanager
+    def averaged(self):
+        """The running average stands in the place of the weights, if any step was taken; then they are back."""
+        self.average()
+        yield
+        self.restore()
+
+    def average(self) -> None:
+        """Puts the running average in the place of the weights."""
+        self._kept = [[variable.numpy() for variable in variables] for _, _, variables in self._parts]
+        for optimizer, _, variables in self._parts:
+            if int(optimizer.iterations):
+                optimizer.finalize_variable_values(variables)
+
+    def restore(self) -> None:
+        """Takes back `average`."""
+        for (_, _, variables), kept in zip(self._parts, self._kept, strict=True):
+            for variable, value in zip(variables, kept, strict=True):
+                variable.assign(value)
+
+    def _descend_all(self, share, seed):
+        # What is summed over all replicas is the same on each of them.
+        return tf.nest.map_structure(
+            lambda value: self._strategy.experimental_local_results(value)[0],
+            self._strategy.run(self._descend_replica, args=(share, seed)),
+        )
+
+    def _descend_replica(self, batch, seed):
+        with tf.GradientTape() as tape:
+            with layers.mixed_bfloat16(self._mixed):
+                terms = self._model.sums(batch, seed, training=True)
+            counts = distribution.total([count for _, count in terms.values()])
+            terms = {name: (bits, count) for (name, (bits, _)), count in zip(terms.items(), counts, strict=True)}
+            loss = objective.loss(terms)
+        gradients = tape.gradient(
+            loss,
+            [variables for _, _, variables in self._parts],
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        norms = [self._apply(part, gradient) for part, gradient in zip(self._parts, gradients, strict=True)]
+        bits = distribution.total([bits for bits, _ in terms.values()])
+        return dict(zip(terms, zip(bits, counts, strict=True), strict=True)), norms
+
+    def _apply(self, part, gradient) -> tf.Tensor:
+        optimizer, _, variables = part
+        summed, norm = tf.clip_by_global_norm(
+            distribution.total([tf.convert_to_tensor(each) for each in gradient]), _CLIP_NORM
+        )
+        # The optimiser adds up what replicas give it, which here is the same.
+        replicas = self._strategy.num_replicas_in_sync
+        optimizer.apply_gradients(zip([each / replicas for each in summed], variables, strict=True))
+        return norm
+
+
+def _adam(config, variables) -> keras.optimizers.Optimizer:
+    optimizer = keras.optimizers.Adam(use_ema=True, ema_momentum=config.averaging, ema_overwrite_frequency=None)
+    optimizer.build(variables)
+    return optimizer
