@@ -4,10 +4,12 @@
     python -m eval.compare --runs=runs/mine --corpus=maptask-voiced --data_dir=maptaskv2-1
     python -m eval.compare --wavs=prompts --corpus=...       answers of an agent made elsewhere: python -m eval.prompts
     python -m eval.compare --runs=runs/mine --closed_loop            and two copies of it that talk to each other
+    python -m eval.compare --runs=runs/mine --noaudio                the timing alone, not how it sounds
     python -m eval.compare --scores=a/scores.json,b/scores.json                one table of comparisons that were made
 
 Each model takes one role of a held-out dialogue: 30 s of both real channels as a prompt, then 60 s against the real
-partner, which are scored. Prints one table a role and writes scores.json, scores.csv, the audio and report.html.
+partner, which are scored. Prints tables of timing and of sound for each role, and writes scores.json, scores.csv, the
+audio and report.html.
 """
 
 import datetime
@@ -23,6 +25,9 @@ from datasets import flags as corpus_flags
 from datasets.dialogue import ROLE_PAIRS
 from datasets.errors import InputError, run_command
 from eval import agents, closed_loop, comparison, protocol, report, score_files, table
+from eval.audio import comparison as audio_comparison
+from eval.audio import extras
+from eval.audio.rows import AudioTable
 from eval.chunks import CHUNK_SECONDS, PROMPT_SECONDS
 from eval.comparison import Settings, Table, Words
 from eval.recordings import Recordings
@@ -58,15 +63,18 @@ def compare(corpus, models: Sequence[agents.Agent], settings: Settings, minutes:
     tables = comparison.compare_sound(corpus, models, settings) if is_played else {}
     duets = closed_loop.compare_duets(corpus, models, settings, minutes) if minutes else None
     words = comparison.compare_words(corpus, settings)
+    sounds = audio_comparison.compare_audio(corpus, tables, settings) if settings.audio else {}
     for role, part in tables.items():
         _say(f"{role}, {_under(part)}", part)
+        if role in sounds:
+            print(f"\nsound as {role}, {sounds[role].text()}")
     if duets:
         _say(_duet_title(duets), duets)
     if words:
         _say_words(words)
-    scores = _scores(corpus, models, settings, tables, words, duets)
+    scores = _scores(corpus, models, settings, tables, words, duets, sounds)
     files.write_json(settings.out / "scores.json", protocol.json_ready(scores))
-    _write_csv(settings.out / "scores.csv", tables, words, duets)
+    _write_csv(settings.out / "scores.csv", tables, words, duets, sounds)
     if tables:
         report.write_report(
             settings.out / "report.html",
@@ -74,6 +82,7 @@ def compare(corpus, models: Sequence[agents.Agent], settings: Settings, minutes:
             kicker=f"{corpus.name}, {settings.split}",
             rows_by_role={role: part.rows for role, part in tables.items()},
             under={role: _under(part) for role, part in tables.items()},
+            sounds={role: (part.under(), part.rows) for role, part in sounds.items()},
             appendix=_appendix(tables, words, duets),
             provenance=_provenance(scores),
         )
@@ -127,7 +136,13 @@ def _under(part: Table) -> str:
 
 
 def _scores(
-    corpus, models, settings: Settings, tables: Mapping[str, Table], words: Words | None, duets: Table | None
+    corpus,
+    models,
+    settings: Settings,
+    tables: Mapping[str, Table],
+    words: Words | None,
+    duets: Table | None,
+    sounds: Mapping[str, AudioTable],
 ) -> dict[str, Any]:
     return {
         "protocol": protocol.VERSION,
@@ -143,6 +158,7 @@ def _scores(
         "models": {model.name: model.fingerprint for model in models},
         "roles": {role: _table_scores(part) for role, part in tables.items()},
         "closed_loop": duets and _table_scores(duets),
+        "audio": {role: part.content() for role, part in sounds.items()},
         "words": words and {
             "statistics": words.statistics,
             "roles": {role: _table_scores(part) for role, part in words.tables.items()},
@@ -164,9 +180,16 @@ def _table_scores(part: Table) -> dict[str, Any]:
     }
 
 
-def _write_csv(path: pathlib.Path, tables: Mapping[str, Table], words: Words | None, duets: Table | None) -> None:
+def _write_csv(
+    path: pathlib.Path,
+    tables: Mapping[str, Table],
+    words: Words | None,
+    duets: Table | None,
+    sounds: Mapping[str, AudioTable],
+) -> None:
     parts = [("open loop", tables), ("word timings", words.tables if words else {})]
     parts += [("closed loop", {protocol.BOTH: duets})] if duets else []
+    parts += [("audio", sounds)]
     lines = [
         {"part": name, "role": role, "row": row.name, "kind": row.kind, **row.scores}
         for name, of_role in parts
@@ -248,6 +271,7 @@ def _define_flags() -> None:
     flags.DEFINE_float("minutes", closed_loop.DEFAULT_MINUTES, "Of the closed loop, of each model.")
     flags.DEFINE_string("split", "test", "Whose dialogues are answered: test or validation.")
     flags.DEFINE_string("out", None, "Folder to write into; default reports/<corpus>-<split>, or reports/merged.")
+    flags.DEFINE_boolean("audio", None, "Score the sound too; default: where the extra `audio` is installed.")
     flags.DEFINE_integer("seed", 0, "Of the models, the reference rows and the draws.")
     flags.DEFINE_integer("chunks_per_dialogue", 1, "How many 60 s are answered of each dialogue.", lower_bound=1)
     flags.DEFINE_list("roles", None, "Roles the models take, each for itself; default: both of the corpus.")
@@ -260,6 +284,13 @@ def _roles(names: Sequence[str] | None, choices: Sequence[str]) -> tuple[str, ..
         if name not in choices:
             raise InputError(f"--roles={','.join(names)}: no role {name!r}; the choices are {', '.join(choices)}")
     return tuple(dict.fromkeys(names))
+
+
+def _scores_sound(wanted: bool | None) -> bool:
+    if wanted is None and (absent := extras.explain()):
+        print("the sound is not scored; --audio scores what needs no further package", *absent, sep="\n")
+        return False
+    return wanted is not False
 
 
 def _models(paths: Sequence[str] | None, folders: Sequence[str] | None) -> list[agents.Agent | Recordings]:
@@ -293,6 +324,7 @@ def main(argv: list[str]) -> None:
         values.seed,
         values.chunks_per_dialogue,
         _roles(values.roles, corpus.roles),
+        audio=_scores_sound(values.audio),
     )
     compare(corpus, models, settings, values.minutes if values.closed_loop else None)
     print(f"\n{out / 'report.html'}" if (out / "report.html").exists() else f"\n{out / 'scores.json'}")

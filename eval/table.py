@@ -9,6 +9,8 @@ import numpy as np
 
 DASH = "-"
 HEADLINE = "ttr"
+# Those whose interval is shown in the table; the other intervals are in the files.
+HEADLINES = (HEADLINE, "babble_quality")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -22,6 +24,7 @@ class Row:
         ftos: floor-transfer offsets into this speaker, seconds [n], over all that was scored.
         excerpt: what is played, or None.
         per_dialogue: for each dialogue its name and scores.
+        clips: its sound in each chunk that was answered, `eval.audio.features.Clip`; empty where there is none.
     """
 
     name: str
@@ -30,6 +33,7 @@ class Row:
     ftos: np.ndarray
     excerpt: Any = None
     per_dialogue: Sequence[Mapping[str, Any]] = ()
+    clips: Sequence[Any] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Column:
         decimals: how many are written.
         scale: what the value is multiplied by before it is written.
         signed: whether a positive number carries its sign.
+        percent: whether `<key>_percent` says where it stands between noise and other real speech.
+        always: whether it is shown without any number.
     """
 
     key: str
@@ -51,10 +57,17 @@ class Column:
     decimals: int = 2
     scale: float = 1.0
     signed: bool = False
+    percent: bool = False
+    always: bool = False
 
     def text(self, scores: Mapping[str, float | None]) -> str:
         """The number as it is written; a dash where there is none."""
         return number(scores.get(self.key), self.decimals, self.scale, self.signed)
+
+    def percent_of(self, scores: Mapping[str, float | None]) -> float | None:
+        """Where it stands between noise (0) and other real speech (100), if that is said."""
+        value = scores.get(f"{self.key}_percent") if self.percent else None
+        return None if value is None or not math.isfinite(value) else value
 
     def interval(self, scores: Mapping[str, float | None]) -> tuple[float, float] | None:
         """The 95 % interval, where there is one."""
@@ -62,10 +75,11 @@ class Column:
         return None if low is None or high is None else (low, high)
 
     def text_with_interval(self, scores: Mapping[str, float | None]) -> str:
-        """The number and, in the headline column, its interval; the other intervals are in the files."""
-        bounds = self.interval(scores) if self.key == HEADLINE else None
+        """The number with its percentage and, in a headline column, its interval."""
+        bounds = self.interval(scores) if self.key in HEADLINES else None
         if bounds is None:
-            return self.text(scores)
+            share = self.percent_of(scores)
+            return self.text(scores) + ("" if share is None else f" {share:.0f}%")
         low, high = (number(bound, self.decimals, self.scale, self.signed) for bound in bounds)
         return f"{self.text(scores)} ({low} to {high})"
 
@@ -117,8 +131,8 @@ def number(value: float | None, decimals: int, scale: float = 1.0, signed: bool 
 
 
 def columns_of(rows: Sequence[Mapping[str, float | None]], columns: Sequence[Column] = COLUMNS) -> list[Column]:
-    """The columns in which at least one row has a number."""
-    return [column for column in columns if any(column.text(row) != DASH for row in rows)]
+    """The columns in which at least one row has a number, and those that are always shown."""
+    return [column for column in columns if column.always or any(column.text(row) != DASH for row in rows)]
 
 
 def render(

@@ -82,12 +82,13 @@ def measure(audio: np.ndarray, sample_rate: int, speech: np.ndarray, damage: str
     Returns:
         seconds []: of speech. embedding/<name> [n, d]. f0 (Hz) and hnr (dB) [frames], NaN where there is no voice.
         phones [39]. dnsmos [windows, 3]. spectrum [32]. modulation [8, 7], modulation_windows []. guards [4], of speech
-        at its own level. bits, see `fingerprint`. What needs a package that is not installed is absent.
+        at its own level. blocks [n, 50], see `fingerprint`, of what is not damaged. What needs a package that is not
+        installed is absent; without anything to be heard there is nothing but seconds.
     """
     audio = signals.at_rate(audio, sample_rate, rate)
     joined = signals.join(audio, rate, speech)
     made = damages.DAMAGES[damage](joined, rate, np.random.default_rng(seed)) if len(joined) else joined
-    own, sound = made, signals.to_level(made)
+    sound = signals.to_level(made)
     result: Features = {"seconds": np.array(len(sound) / rate)}
     if not len(sound):
         return result
@@ -104,13 +105,14 @@ def measure(audio: np.ndarray, sample_rate: int, speech: np.ndarray, damage: str
     result["modulation_windows"] = np.array(spectra.modulation_windows(sound, rate))
     result["guards"] = np.array(
         [
-            guards.clipped_share(own, rate),
-            guards.digital_silence_share(own, rate),
-            guards.tone_share(own, rate),
-            guards.level_range_db(own, rate),
+            guards.clipped_share(made, rate),
+            guards.digital_silence_share(made, rate),
+            guards.tone_share(made, rate),
+            guards.level_range_db(made, rate),
         ]
     )
-    result["bits"] = fingerprint.bits(sound, rate)
+    if damage == "clean":
+        result["blocks"] = fingerprint.blocks(audio, rate, speech)
     return result
 
 

@@ -2,7 +2,9 @@
 
 By fingerprints (Haitsma & Kalker 2002): for each 20 ms, 16 bits say in which of 17 bands from 300 to 3400 Hz the energy
 rises more than in the next. Places with 32 equal bits in a row are looked up, and a second of sound that differs there
-in less than a fifth of its bits counts as replayed. Blind to sound that was stretched, transposed or spoken anew.
+in less than a quarter of its bits counts as replayed: copies do in 3 to 13 % (mu-law, Griffin-Lim, noise of 20 dB; any
+offset), other speech of Map Task's voices in 36 % and more. Misses copies in noise of 10 dB, and what was stretched,
+transposed or spoken anew.
 """
 
 import numpy as np
@@ -12,9 +14,10 @@ from eval.audio import signals
 RATE = 8000
 HOP_SECONDS = 0.020
 BLOCK_FRAMES = 50
-MOST_DIFFERENT = 0.2
+MOST_DIFFERENT = 0.25
 N_BITS = 16
-_WINDOW_SECONDS = 0.128
+_WINDOW_SECONDS = 0.256
+_MOST_PLACES = 256  # Of one word: silence has the same everywhere.
 _EDGES_HZ = np.geomspace(300, 3400, N_BITS + 2)
 
 
@@ -31,6 +34,21 @@ def bits(audio: np.ndarray, sample_rate: int) -> np.ndarray:
     return (rises @ (1 << np.arange(N_BITS))).astype(np.uint16)
 
 
+def blocks(audio: np.ndarray, sample_rate: int, speech: np.ndarray) -> np.ndarray:
+    """The fingerprints of the whole seconds of speech in a channel, uint16 [n, 50].
+
+    Args:
+        audio: float [samples].
+        sample_rate: Hz.
+        speech: [m, 2] seconds; what is left of each stretch after its last whole second is not used.
+    """
+    fingerprint, found = bits(audio, sample_rate), [np.zeros((0, BLOCK_FRAMES), np.uint16)]
+    for start, end in np.floor(np.reshape(speech, (-1, 2)) / HOP_SECONDS).astype(int):
+        stretch = fingerprint[start:end]
+        found.append(stretch[: len(stretch) // BLOCK_FRAMES * BLOCK_FRAMES].reshape(-1, BLOCK_FRAMES))
+    return np.concatenate(found)
+
+
 class Index:
     """Fingerprints that can be looked up."""
 
@@ -41,10 +59,9 @@ class Index:
         self._order = np.argsort(words, kind="stable")
         self._sorted = words[self._order]
 
-    def replayed(self, fingerprint: np.ndarray) -> tuple[int, int]:
-        """How many of the whole blocks of 1 s of a fingerprint [frames] are in the index, and how many there are."""
-        blocks = fingerprint[: len(fingerprint) // BLOCK_FRAMES * BLOCK_FRAMES].reshape(-1, BLOCK_FRAMES)
-        return sum(self.difference(block) < MOST_DIFFERENT for block in blocks), len(blocks)
+    def replayed(self, found: np.ndarray) -> float:
+        """Share of blocks [n, 50] that are in the index; NaN without any."""
+        return float(np.mean([self.difference(block) < MOST_DIFFERENT for block in found])) if len(found) else np.nan
 
     def difference(self, block: np.ndarray) -> float:
         """The smallest share of different bits at a place that has a word in common with the block; 1 without one."""
@@ -60,9 +77,6 @@ class Index:
         there = self._bits[start[:, None] + np.arange(len(block))]
         different = np.unpackbits((there ^ block).view(np.uint8), axis=1).sum(axis=1)
         return float(different.min() / (N_BITS * len(block)))
-
-
-_MOST_PLACES = 256
 
 
 def _words(fingerprint: np.ndarray) -> np.ndarray:

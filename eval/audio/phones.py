@@ -1,4 +1,4 @@
-"""Phones by PocketSphinx (Huggins-Daines et al. 2006) in its allphone mode, with the US English models of its package."""
+"""Phones by PocketSphinx (Huggins-Daines et al. 2006) in its allphone mode, with its US English models."""
 
 import functools
 

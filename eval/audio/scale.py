@@ -54,7 +54,7 @@ def percent(name: str, row: float, human: float, noise: float) -> float:
 
 
 def headline_parts(percents: Mapping[str, float]) -> dict[str, float]:
-    """What babble quality is the mean of: the Frechet distances, and pitch (f0 and voiced share); what is NaN is left out.
+    """What babble quality is the mean of: the Frechet distances, and pitch (f0 and voiced share), without NaN.
 
     Args:
         percents: by name of the proxy.

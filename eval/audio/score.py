@@ -18,7 +18,7 @@ from eval.audio.features import Features
 
 DRAWS = 100
 INTERVAL_PERCENTILES = (2.5, 97.5)
-MOST_KERNEL_VECTORS = 3000
+MOST_KERNEL_VECTORS = 2000
 HUMAN, NOISE = "human", "noise"
 
 
@@ -85,6 +85,7 @@ class Scorer:
         if not all(each.get("seconds") for each in self._reference):
             raise InputError("audio: real speech is measured beside that of other dialogues, and one half has none")
         self._human_values = self._values(human)
+        self._known_ends: dict[float, tuple] = {}
 
     def score(self, row: Measured) -> dict[str, Any]:
         """Scores a row.
@@ -100,24 +101,19 @@ class Scorer:
         if not row.speech_seconds:
             return result | {scale.HEADLINE: np.nan, "headline": [], "per_dialogue": []}
         ratio = self._human.speech_seconds / row.speech_seconds
-        shares = {"row": min(ratio, 1.0), HUMAN: min(1 / ratio, 1.0), NOISE: min(1 / ratio, 1.0)}
-        rows = {"row": row, HUMAN: self._human, NOISE: self._noise}
-        sums = {name: [_sums(rows[name], self._halves, half, shares[name]) for half in (0, 1)] for name in rows}
-        found = {name: self._distances([statistics.add(half) for half in sums[name]]) for name in rows}
-        found = {name: found[name] | self._kernels(rows[name], shares[name]) for name in rows}
-        # Unbiased, the kernel distance of real speech may be 0 or less: not below its own error.
-        errors = self._kernel_errors(shares[HUMAN])
-        found = {name: each | {k: max(each[k], errors[k]) for k in errors} for name, each in found.items()}
-        ends = {name: self._upwards(found[name], rows[name]) for name in (HUMAN, NOISE)}
-        percents = _percents(self._upwards(found["row"], row), ends)
-        for name, value in found["row"].items():
+        ends, errors = self._ends(min(1 / ratio, 1.0))
+        sums = [_sums(row, self._halves, half, min(ratio, 1.0)) for half in (0, 1)]
+        found = self._distances([statistics.add(half) for half in sums])
+        found |= _at_least(self._kernels(row, min(ratio, 1.0)), errors)
+        percents = _percents(found | _opinions(result), ends)
+        for name, value in found.items():
             result[f"{name}_gap" if name in result else name] = value
         result |= {f"{name}_percent": scale.clipped(value) for name, value in percents.items()}
         clipped = {name: scale.clipped(value) for name, value in percents.items()}
         parts = scale.headline_parts(clipped)
         result["pitch_percent"] = parts.get("pitch", np.nan)
         result |= {scale.HEADLINE: scale.babble_quality(clipped), "headline": list(parts)}
-        result |= self._interval(sums["row"], ends, result[scale.HEADLINE])
+        result |= self._interval(sums, ends, result[scale.HEADLINE])
         result["per_dialogue"] = _per_dialogue(row)
         return result
 
@@ -126,6 +122,18 @@ class Scorer:
         if row.replayed is not None:
             result["replayed"] = row.replayed
         return result | statistics.values(statistics.add([statistics.sums_of(each) for each in row.features]))
+
+    def _ends(self, share: float) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
+        """All proxies of the real speech and of the noise, thinned to a share, and the errors of kernel distances."""
+        if share not in self._known_ends:
+            errors, ends = self._kernel_errors(share), {}
+            for name, row in ((HUMAN, self._human), (NOISE, self._noise)):
+                halves = [statistics.add(_sums(row, self._halves, half, share)) for half in (0, 1)]
+                # Unbiased, the kernel distance of real speech may be 0 or less: it counts as its error at least.
+                kernels = _at_least(self._kernels(row, share), errors)
+                ends[name] = self._distances(halves) | kernels | _opinions(self._values(row))
+            self._known_ends[share] = ends, errors
+        return self._known_ends[share]
 
     def _distances(self, halves: Sequence[statistics.Sums]) -> dict[str, float]:
         found = [
@@ -159,13 +167,6 @@ class Scorer:
                 pairs.append((own, real))
         return pairs
 
-    def _upwards(self, found: Mapping[str, float], row: Measured) -> dict[str, float]:
-        """The distances, and the opinion scores themselves."""
-        scores = self._values(row)
-        return dict(found) | {
-            name: scores[name] for name in scale.SCALES if name.startswith("dnsmos") and name in scores
-        }
-
     def _interval(self, sums: Sequence[Sequence[statistics.Sums]], ends: Mapping, estimate: float) -> dict[str, float]:
         """Of babble quality, over dialogues; a draw with repetitions lies too far away, so its mean is put right."""
         rng, drawn = np.random.default_rng(self._seed), []
@@ -184,6 +185,14 @@ class Scorer:
             f"{scale.HEADLINE}_low": scale.clipped(float(low)),
             f"{scale.HEADLINE}_high": scale.clipped(float(high)),
         }
+
+
+def _opinions(values: Mapping[str, Any]) -> dict[str, float]:
+    return {name: values[name] for name in values if name.startswith("dnsmos_")}
+
+
+def _at_least(found: Mapping[str, float], least: Mapping[str, float]) -> dict[str, float]:
+    return {name: max(value, least[name]) if name in least else value for name, value in found.items()}
 
 
 def _percents(row: Mapping[str, float], ends: Mapping[str, Mapping[str, float]]) -> dict[str, float]:

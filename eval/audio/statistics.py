@@ -67,8 +67,8 @@ def add(sums: Sequence[Sums], weights: Sequence[float] | None = None) -> Sums:
 def values(total: Sums) -> dict[str, float]:
     """What a row is by itself; NaN where it has no speech.
 
-    f0_median (Hz), f0_spread (semitones, from the 10th to the 90th percentile), voiced_share (of 10 ms frames), hnr (dB,
-    mean of voiced frames), phone_rate (a second), phone_entropy (bits), dnsmos_... (1 to 5), and the guards.
+    f0_median (Hz), f0_spread (semitones, from the 10th to the 90th percentile), voiced_share (of 10 ms frames), hnr
+    (dB, mean of voiced frames), phone_rate (a second), phone_entropy (bits), dnsmos_... (1 to 5), and the guards.
     """
     result = {}
     voiced = float(total["f0"].sum()) if "f0" in total else 0.0

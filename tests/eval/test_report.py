@@ -67,7 +67,7 @@ def page(tmp_path_factory):
     ]
     block = {"title": "Words", "under": "no prompt", "head": ["", "TTR"], "rows": [["human", "0.84"]]}
     report.write_report(
-        path, "Who speaks when.", "talk", {"follower": rows}, {"follower": "3 rows"}, [block], [("seed", "0")]
+        path, "Who speaks when.", "talk", {"follower": rows}, {"follower": "3 rows"}, {}, [block], [("seed", "0")]
     )
     return path.read_text(encoding="utf-8")
 
