@@ -94,14 +94,24 @@ class Learner(keras.Model, abc.ABC):
 
     Attributes:
         config: dataclass of sizes.
+        config_class: of `config`, set by `zoo.registry.register`.
         jit: whether XLA makes its training step faster on a CPU (`python -m zoo.benchmark --train`).
     """
 
+    config_class: ClassVar[type]
     jit: ClassVar[bool] = False
 
     def __init__(self, config, **kwargs):
         super().__init__(**kwargs)
         self.config = config
+
+    def get_config(self) -> dict:
+        """What Keras keeps of a model beside its weights: the sizes."""
+        return {"sizes": dataclasses.asdict(self.config)}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Learner":
+        return cls(cls.config_class(**frozen(config["sizes"])))
 
     def batches(self, prepared, seed: int, epoch: int, **how) -> tf.data.Dataset:
         """One epoch of a prepared split as this model reads it, with the options of `datasets.pipeline.crops`."""
@@ -339,6 +349,11 @@ class DialogueModel(Speaker):
             "own_age": hearing.own_ages(gate, state["gate"], state["own_age"]),
             "code": tf.where(gate > 0, self.acoustic.encode(own_mel), self.acoustic.codes),
         }
+
+
+def frozen(sizes: dict) -> dict:
+    """Sizes as JSON gives them back, with tuples for lists."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in sizes.items()}
 
 
 def _seed(seed, time, stream: int) -> tf.Tensor:

@@ -37,6 +37,10 @@ def show_sample(model: Learner, train: prepare.PreparedSplit, held_out: prepare.
         audio, _ = generation.duet(model, _SAMPLE_SECONDS, trained_voices(train)[:2], seed=seed)
     elif model.mode == "unconditional":
         audio = generation.babble(model, _SAMPLE_SECONDS, seed=seed)
+    elif model.mode == "vocoder":
+        stretch = next(iter(model.batches(held_out, seed, 0)))["audio"][0, :1]
+        samples = round(_SAMPLE_SECONDS * model.config.sample_rate)
+        audio = generation.vocode(model, stretch.numpy()[:, :samples], seed=seed)
     else:
         audio = model.sample(held_out, seed)
     tf.summary.audio(model.mode, audio.T[None], model.config.sample_rate, step=step)

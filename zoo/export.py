@@ -17,6 +17,7 @@ from datasets.dialogue import FRAMES_PER_SECOND
 from zoo import hearing
 from zoo.agent import DialogueModel, Learner
 from zoo.unconditional import UnconditionalModel
+from zoo.vocoder import VocoderModel
 
 _AUDIO = tf.TensorSpec([None, None], tf.float32)
 _INT = tf.TensorSpec([], tf.int32)
@@ -26,7 +27,12 @@ _INTS = tf.TensorSpec([None], tf.int32)
 
 def export(model: Learner, path: str | os.PathLike) -> None:
     """Writes the SavedModel, whole or not at all."""
-    makers = {"dialogue": agent_module, "unconditional": babbler_module, "text": reader_module}
+    makers = {
+        "dialogue": agent_module,
+        "unconditional": babbler_module,
+        "text": reader_module,
+        "vocoder": vocoder_module,
+    }
     module = makers[model.mode](model)
     with files.replacing_folder(path) as part:
         tf.saved_model.save(module, str(part))
@@ -43,6 +49,18 @@ def babbler_module(model: UnconditionalModel) -> tf.Module:
         return model.generate(channels, n_frames, seed, temperature)
 
     module.generate = tf.function(generate, input_signature=[_INT, _FLOAT, _INT, _FLOAT], autograph=False)
+    return module
+
+
+def vocoder_module(model: VocoderModel) -> tf.Module:
+    """The endpoint `generate(target [batch, samples], seed, temperature)` of a vocoder: a recording said again."""
+    module = tf.Module()
+    module.model = model
+    module.sample_rate = tf.Variable(model.config.sample_rate, trainable=False)
+    signature = [_AUDIO, _INT, _FLOAT]
+    module.generate = tf.function(
+        lambda target, seed=0, temperature=1.0: model.generate(target, seed, temperature), signature, autograph=False
+    )
     return module
 
 

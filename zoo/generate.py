@@ -3,6 +3,7 @@
     python -m zoo.generate --run=runs/demo --partner=partner.wav --out=answer.wav
     python -m zoo.generate --run=runs/demo --duet --seconds=30 --out=duet.wav
     python -m zoo.generate --run=runs/babbler --seconds=10 --out=babble.wav
+    python -m zoo.generate --run=runs/vocoder --vocode=in.wav --out=out.wav
     python -m zoo.generate --run=runs/reader --text="go to the left of the old mill" --out=read.wav
 
 Writes a stereo wav (left the agent, or the giver of a duet; right the partner, or the follower) and, beside it,
@@ -23,6 +24,7 @@ from datasets.errors import InputError, run_command
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run", None, "Run folder, such as runs/demo.")
 flags.DEFINE_string("partner", None, "Wav of one channel to talk to; any rate.")
+flags.DEFINE_string("vocode", None, "Wav of one channel, any rate, that a run of --mode=vocoder says again.")
 flags.DEFINE_bool("duet", False, "Two copies of the agent talk to each other.")
 flags.DEFINE_float("seconds", None, "Length; default that of the partner, 30 for a duet, 10 alone.", lower_bound=0.02)
 flags.DEFINE_string("text", None, "What a run of --mode=text reads aloud.")
@@ -51,6 +53,8 @@ def main(argv: list[str]) -> None:
         channels, gates = _babble(run), []
     elif run.model.mode == "text":
         channels, gates = _read(run), []
+    elif run.model.mode == "vocoder":
+        channels, gates = _vocode(run), []
     else:
         channels, gates = _duet(run) if FLAGS.duet else _answer(run, *partner)
     took = time.monotonic() - started
@@ -80,6 +84,10 @@ def _check_mode(run) -> None:
         _check_reading(talks)
     elif FLAGS.text is not None or FLAGS.reference or FLAGS.style:
         raise InputError(f"{FLAGS.run}: a run of --mode={run.model.mode} takes no --text, --reference or --style")
+    if (run.model.mode == "vocoder") != bool(FLAGS.vocode):
+        raise InputError(f"{FLAGS.run}: a run of --mode={run.model.mode}; --vocode=a.wav is of --mode=vocoder")
+    if run.model.mode == "vocoder" and (talks or FLAGS.voice or FLAGS["role"].present):
+        raise InputError(f"{FLAGS.run}: a vocoder takes no --partner, --duet, --role or --voice")
     if run.model.mode == "unconditional" and (talks or FLAGS.voice or FLAGS["role"].present):
         raise InputError(f"{FLAGS.run}: an unconditional model takes no --partner, --duet, --role or --voice")
 
@@ -174,6 +182,25 @@ def _read(run) -> np.ndarray:
     if not read.stopped:
         print("the decoder did not find the end of the text, and was cut off; is it trained?")
     return read.audio[None]
+
+
+def _vocode(run) -> np.ndarray:
+    from zoo import generation
+
+    sound, rate = audio.read_wav(FLAGS.vocode, channels=1)
+    until = round(FLAGS.seconds * run.sample_rate) if FLAGS.seconds else None
+    target = audio.resample(sound, rate, run.sample_rate)[:, :until]
+    if target.shape[1] < run.model.config.hop:
+        raise InputError(f"{FLAGS.vocode}: lasts less than one frame of 0.02 s")
+    with _bar(target.shape[1] / run.sample_rate) as bar:
+        return generation.vocode(
+            run.model,
+            target,
+            seed=FLAGS.seed,
+            temperature=FLAGS.temperature,
+            engine=FLAGS.engine,
+            progress=bar.update,
+        )
 
 
 def _bar(seconds: float) -> tqdm:

@@ -98,6 +98,16 @@ def babble(
     return _converse(model, state, lambda _, own: own, n_frames, Drawing(**options))[0]
 
 
+def vocode(model: Speaker, target: np.ndarray, **options) -> np.ndarray:
+    """A recording said again by a vocoder: float32 [n, samples] -> the same, down to a whole frame."""
+    hop = model.config.hop
+    n_frames = target.shape[1] // hop
+    padded = np.pad(target[:, : n_frames * hop], [(0, 0), (0, hop)]).astype(np.float32)
+    frames = padded.reshape(len(target), n_frames + 1, hop)
+    state = _functions(model).listen(tf.constant(frames[:, 0]), model.initial_state(len(target)))
+    return _converse(model, state, lambda t, _: frames[:, t + 1], n_frames, Drawing(**options))[0]
+
+
 def prompted_state(model: DialogueModel, prompt_own, prompt_partner, roles, voices) -> dict:
     """The state after a prompt of both channels, each float32 [n, samples] (the end of it that is whole frames)."""
     hop = model.config.hop

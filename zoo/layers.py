@@ -237,6 +237,12 @@ def _by_frame(x: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
     return tf.reshape(x, [shape[0], n_frames, shape[1] // n_frames, x.shape[-1]])
 
 
+def split_positions(x, positions: int):
+    """[batch, n, positions * width] -> [batch, n * positions, width]."""
+    shape = tf.shape(x)
+    return tf.reshape(x, [shape[0], shape[1] * positions, x.shape[-1] // positions])
+
+
 def running_max(x: tf.Tensor) -> tf.Tensor:
     """Largest value so far along axis 1 of [batch, time]; in log2(time) passes where the time is known."""
     if x.shape[1] is None:

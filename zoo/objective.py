@@ -139,10 +139,11 @@ def _projection(model, example, context, scored) -> dict:
     return {"projection": _weighted(nats, scored * known)}
 
 
-def sound(model, own_audio, gate, condition, scored, seed, row, training=False):
+def sound(model, own_audio, gate, condition, scored, seed, row, training=False, running=None):
     """Bits of windows drawn where there is speech; a lead-in of one receptive field is heard but not scored.
 
-    Where a row's windows lie depends on the seed and the row's number alone, not on who else is in the batch.
+    Where a row's windows lie depends on the seed and the row's number alone, not on who else is in the batch. `running`
+    is where the sound runs, if that is not where there is speech.
     """
     config, n = model.config, tf.shape(gate)[0]
     lead, window = model.sound.lead_frames, model.config.window_frames
@@ -156,8 +157,8 @@ def sound(model, own_audio, gate, condition, scored, seed, row, training=False):
 
     frames = tf.reshape(tf.pad(own_audio, [[0, 0], [config.hop, 0]]), [n, -1, config.hop])
     audio = tf.reshape(cut(frames, extra=1), [n * config.windows, (window + 1) * config.hop])
-    open_frames = cut(gate)
-    counted = open_frames * cut(scored) * tf.cast(tf.range(window) >= lead, tf.float32)
+    open_frames = cut(gate if running is None else running)
+    counted = cut(gate) * cut(scored) * tf.cast(tf.range(window) >= lead, tf.float32)
     heard = {}
     if training and config.input_noise:
         uniform = _uniform(seed, row, [config.windows, (window + 1) * config.hop, 2], _INPUT_NOISE)

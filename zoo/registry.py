@@ -10,6 +10,8 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import keras
+
 from datasets.errors import InputError
 
 _MODULES = ("hazard.model", "samplernn.model", "tacotron.model", "tacotron.speech", "wavenet.model")
@@ -28,7 +30,8 @@ class Entry:
 def register(name: str, presets: Mapping[str, Any], mode: str = "dialogue") -> Callable[[type], type]:
     def decorate(cls: type) -> type:
         _MODELS[mode][name] = Entry(cls, presets)
-        return cls
+        cls.config_class = type(next(iter(presets.values())))
+        return keras.saving.register_keras_serializable("babblezoo", f"{name}-{mode}")(cls)
 
     return decorate
 

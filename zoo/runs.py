@@ -75,6 +75,8 @@ def build_model(config: dict[str, Any]):
 
 def new_model(model_class, sizes, mode: str):
     """A model with fresh weights, for dialogue, unconditional or of a text; the class is that of the mode."""
+    if mode == "vocoder":
+        return _vocoder(model_class, sizes)
     if mode != "unconditional":
         return model_class(sizes)
     from zoo.unconditional import UnconditionalModel
@@ -82,6 +84,15 @@ def new_model(model_class, sizes, mode: str):
     if not hasattr(model_class, "sound_tier"):
         raise InputError(f"--mode={mode}: {model_class.__name__} has no sound without its dialogue")
     return UnconditionalModel(model_class, sizes)
+
+
+def _vocoder(model_class, sizes):
+    from zoo.vocoder import VocoderModel
+    from zoo.wavenet.model import WaveNet
+
+    if model_class is not WaveNet:
+        raise InputError(f"--mode=vocoder: {model_class.__name__} says no spectra; the choice of --model is wavenet")
+    return VocoderModel(model_class, sizes)
 
 
 class Run:

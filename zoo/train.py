@@ -24,8 +24,9 @@ flags.DEFINE_string("model", None, "Which model: python -m zoo.list shows them."
 flags.DEFINE_enum(
     "mode",
     "dialogue",
-    ["dialogue", "unconditional", "text"],
-    "A side of a dialogue, or a paper's own task: one channel with no partner, gate or voice; a text read aloud.",
+    ["dialogue", "unconditional", "text", "vocoder"],
+    "A side of a dialogue, or a paper's own task: one channel with no partner, gate or voice; a text read aloud; mels "
+    "said again.",
 )
 flags.DEFINE_string("preset", "tiny", "Which sizes of it.")
 flags.DEFINE_multi_string("set", [], "Changes a size of the preset, such as --set=channels=48; may be given again.")

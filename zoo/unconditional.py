@@ -4,13 +4,15 @@ The sound tier of a model without conditioning, trained on windows of either cha
 gate, no partner and no voice, so it is scored by its bits per sample alone. In a run: `--mode=unconditional`.
 """
 
+import keras
 import tensorflow as tf
 
 from datasets.dialogue import FRAMES_PER_SECOND
 from zoo import objective
-from zoo.agent import Speaker
+from zoo.agent import Speaker, frozen
 
 
+@keras.saving.register_keras_serializable("babblezoo")
 class UnconditionalModel(Speaker):
     """A sound tier on its own.
 
@@ -24,9 +26,18 @@ class UnconditionalModel(Speaker):
 
     def __init__(self, model_class, config, **kwargs):
         super().__init__(config, **kwargs)
+        self._model_class = model_class
         self.sound = model_class.sound_tier(config, 0)
         self.sound.build()
         self.built = True
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "model_class": keras.saving.get_registered_name(self._model_class)}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "UnconditionalModel":
+        model_class = keras.saving.get_registered_object(config["model_class"])
+        return cls(model_class, model_class.config_class(**frozen(config["sizes"])))
 
     def initial_state(self, batch) -> dict:
         batch = tf.convert_to_tensor(batch)

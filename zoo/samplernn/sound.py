@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from zoo.coding import Levels
-from zoo.layers import NormalisedDense, mixed_bfloat16
+from zoo.layers import NormalisedDense, mixed_bfloat16, split_positions
 from zoo.recurrent import RecurrentStack
 from zoo.sound import SoundTier
 
@@ -204,9 +204,3 @@ class SampleTiers(SoundTier):
             return i + 1, tf.concat([recent[:, 1:], level[:, None]], axis=1), state, samples.write(i, level)
 
         return draw
-
-
-def split_positions(x, positions: int):
-    """[batch, n, positions * width] -> [batch, n * positions, width]."""
-    shape = tf.shape(x)
-    return tf.reshape(x, [shape[0], shape[1] * positions, x.shape[-1] // positions])

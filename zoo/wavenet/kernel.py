@@ -59,6 +59,7 @@ def _speak(
     older, newer = past
     x = taps[channels:]
     for i in range(frame.shape[0]):
+        held = conditions[i * conditions.shape[0] // frame.shape[0]]
         skips[:] = np.float32(0.0)
         x[:] = now[newer]
         add(x, before[older])
@@ -66,7 +67,7 @@ def _speak(
             row = starts[layer] + i
             taps[:channels] = buffer[row]
             buffer[row + dilations[layer]] = x
-            pre[:] = conditions[layer]
+            pre[:] = held[layer]
             add(pre, bias[layer])
             add_product(pre, taps, kernel[layer])
             for c in range(channels):

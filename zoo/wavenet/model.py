@@ -73,6 +73,26 @@ PRESETS = {
         averaging=0.9999,
         steps=200_000,
     ),
+    # Of Tacotron 2 (Shen et al. 2018, section 2.3), for --mode=vocoder: 30 layers in 3 cycles, mixture of 10 logistics.
+    "vocoder": WaveNetConfig(
+        sample_rate=24000,
+        mel_bands=80,
+        acoustic_codes=256,
+        channels=128,
+        skip_channels=256,
+        head_channels=256,
+        dilations=3 * (*_OCTAVES, 256, 512),
+        coding="mixture",
+        condition_channels=128,
+        context_channels=128,
+        acoustic_channels=128,
+        batch_size=8,
+        window_frames=24,
+        windows=8,
+        learning_rate=1e-3,
+        averaging=0.9999,
+        steps=500_000,
+    ),
 }
 
 
@@ -104,7 +124,7 @@ class WaveNet(DialogueModel):
         self.built = True
 
     @staticmethod
-    def sound_tier(config: WaveNetConfig, condition_channels: int) -> DilatedSound:
+    def sound_tier(config: WaveNetConfig, condition_channels: int, positions: int = 1) -> DilatedSound:
         return DilatedSound(
             config.hop,
             coding.find(config.coding),
@@ -113,6 +133,7 @@ class WaveNet(DialogueModel):
             config.skip_channels,
             config.head_channels,
             config.dilations,
+            positions,
             name="sound",
         )
 

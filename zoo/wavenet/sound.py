@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from zoo.coding import Levels
-from zoo.layers import Dense, GatedStack, NormalisedDense
+from zoo.layers import Dense, GatedStack, NormalisedDense, split_positions
 from zoo.sound import SoundTier
 
 
@@ -16,12 +16,16 @@ class DilatedSound(SoundTier):
 
     Args:
         hop, coding, condition_channels: as of `SoundTier`.
+        positions: int. Parts of a frame whose conditions lie one after the other in that of the frame.
         channels, skip_channels, head_channels: int. Widths.
         dilations: ints. In samples, one a layer.
     """
 
-    def __init__(self, hop, coding, condition_channels, channels, skip_channels, head_channels, dilations, **kwargs):
+    def __init__(
+        self, hop, coding, condition_channels, channels, skip_channels, head_channels, dilations, positions=1, **kwargs
+    ):
         super().__init__(hop, coding, condition_channels, **kwargs)
+        self.positions = positions
         self.stack = GatedStack(channels, skip_channels, 2, dilations, name="stack")
         # An embedding of a level is the paper's one-hot input and first convolution in one; two taps.
         self.now = coding.embedding(channels, "now")
@@ -34,7 +38,7 @@ class DilatedSound(SoundTier):
         super().build()
         channels = self.stack.channels
         self.stack.build((None, None, channels))
-        self.per_layer.build((None, None, self.condition_channels))
+        self.per_layer.build((None, None, self.condition_channels // self.positions))
         self.hidden.build((None, None, self.stack.width))
         self.logits.build((None, None, self.hidden.units))
 
@@ -68,9 +72,10 @@ class DilatedSound(SoundTier):
         return FusedDilatedSound(self) if isinstance(self.coding, Levels) else None
 
     def frame_conditions(self, condition):
-        """What conditions each layer, [batch, layers, 2 * channels]."""
+        """What conditions each layer at each position, [batch, positions, layers, 2 * channels]."""
         layers = len(self.stack.stack)
-        return tf.reshape(self.per_layer(condition), [-1, layers, self.per_layer.units // layers])
+        parts = split_positions(condition[:, None], self.positions)
+        return tf.reshape(self.per_layer(parts), [-1, self.positions, layers, self.per_layer.units // layers])
 
     def silent(self, state):
         """Histories after a frame in which no layer read anything but zeros."""
@@ -79,19 +84,19 @@ class DilatedSound(SoundTier):
     @tf.function(jit_compile=True, autograph=False)
     def sample_frame(self, past, gate, condition, state, uniforms, temperature):
         layers = self.stack.stack
-        conditions = [c[:, 0] for c in self._layer_conditions(condition[:, None])]
+        conditions = self._layer_conditions(condition[:, None])
         buffers = [self._buffer(history) for history in state]
         levels = self.coding.encode(past[:, -2:])
         open_rows = gate[:, None]
 
         def body(i, now, before, samples, buffers):
             x = self.now(now) + self.before(before)
-            skips, written = 0.0, []
+            skips, written, position = 0.0, [], i * self.positions // self.hop
             for layer, buffer, pre in zip(layers, buffers, conditions, strict=True):
                 x = x * open_rows
                 buffer = buffer.write(layer.history_steps + i, x)
                 taps = tf.concat([buffer.read(i), x], axis=-1)
-                pre = pre + tf.matmul(taps, layer.conv.kernel) + layer.conv.bias
+                pre = tf.gather(pre, position, axis=1) + tf.matmul(taps, layer.conv.kernel) + layer.conv.bias
                 n = layer.channels
                 y = layer.out(tf.tanh(pre[:, :n]) * tf.sigmoid(pre[:, n:]))
                 x, skips = x + y[:, :n], skips + y[:, n:]
@@ -113,7 +118,8 @@ class DilatedSound(SoundTier):
         return tf.TensorArray(tf.float32, rows.shape[0], clear_after_read=False).unstack(rows)
 
     def _layer_conditions(self, condition):
-        return tf.split(self.per_layer(condition), len(self.stack.stack), axis=-1)
+        parts = split_positions(condition, self.positions)
+        return tf.split(self.per_layer(parts), len(self.stack.stack), axis=-1)
 
     def _head(self, skips):
         return self.logits(self.hidden(tf.nn.relu(skips)))
