@@ -1,9 +1,8 @@
 """A corpus of sentences that one voice reads, and how well a reading of them is understood.
 
-Beside the tests it serves to measure: `python -m pytest tests/zoo/test_reading.py --sentences=20` takes minutes.
+Beside the tests it serves to measure, see `test_sentences`.
 """
 
-import librosa
 import numpy as np
 
 from datasets import corpora
@@ -61,36 +60,22 @@ def texts(n: int) -> list[str]:
     return found
 
 
-def estoi(wanted: np.ndarray, read: np.ndarray, sample_rate: int, warped: bool = False) -> float:
-    """Extended short-time objective intelligibility (Jensen & Taal 2016) of a reading against the rendering.
+def rendering(sample_rate: int, n: int) -> np.ndarray:
+    """The sentences as the voice says them, float32 [samples]."""
+    corpus = Sentences(corpora.Options(sample_rate=sample_rate))
+    corpus.n = n
+    return corpus.load("sentences").audio[0]
+
+
+def estoi(wanted: np.ndarray, read: np.ndarray, sample_rate: int) -> float:
+    """Extended short-time objective intelligibility of a reading against the rendering (Jensen & Taal 2016).
 
     Args:
-        wanted, read: float32 [samples]; the reading is cut or followed by silence to the rendering's length.
+        wanted, read: float32 [samples]; the reading is cut, or followed by silence, to the rendering's length. It is
+            not bent in time: that words come when the rendering has them is part of the figure.
         sample_rate: Hz.
-        warped: whether the reading is first bent in time to the rendering, along its mel frames.
     """
     import pystoi
 
-    if warped:
-        read = _warped(wanted, read, sample_rate)
     read = np.pad(read, (0, max(0, len(wanted) - len(read))))[: len(wanted)]
     return float(pystoi.stoi(wanted, read, sample_rate, extended=True))
-
-
-def _warped(wanted, read, rate):
-    hop = rate // 80
-    mels = [
-        np.log(librosa.feature.melspectrogram(y=x, sr=rate, n_fft=4 * hop, hop_length=hop) + 1e-6)
-        for x in (wanted, read)
-    ]
-    _, path = librosa.sequence.dtw(*mels)
-    path = path[::-1]
-    at = np.interp(
-        np.arange(mels[0].shape[1]),
-        *np.unique(path[:, 0], return_index=True)[:1],
-        [path[path[:, 0] == i, 1].mean() for i in np.unique(path[:, 0])],
-    )
-    spectrum = librosa.stft(read, n_fft=4 * hop, hop_length=hop)
-    lower = np.clip(at.astype(int), 0, spectrum.shape[1] - 1)
-    magnitudes = np.abs(spectrum[:, lower])
-    return librosa.griffinlim(magnitudes, n_iter=60, hop_length=hop, n_fft=4 * hop, length=len(wanted), random_state=0)
