@@ -38,6 +38,20 @@ def sample_categorical(logits: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
     return tf.minimum(below, logits.shape[-1] - 1)
 
 
+def hashed_uniform(*places) -> tf.Tensor:
+    """Random numbers in [0, 1) that are a function of integers: float32, of the shape that these broadcast to.
+
+    One number after the other is stirred in until each bit depends on all (the finaliser of MurmurHash3, Appleby
+    2011). TensorFlow's own generators give other numbers where XLA compiles them.
+    """
+    bits = tf.zeros([], tf.uint32)
+    for place in places:
+        bits += tf.cast(place, tf.uint32)
+        for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
+            bits = tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, np.uint32(shift))) * np.uint32(factor)
+    return tf.cast(tf.bitwise.right_shift(bits, np.uint32(8)), tf.float32) * 2.0**-24
+
+
 def running_sum(x: tf.Tensor) -> tf.Tensor:
     """Sums so far along the last axis of [..., n], where n is known; in XLA `tf.cumsum` takes n^2 steps on a CPU."""
     n = x.shape[-1]

@@ -1,6 +1,9 @@
-"""Shows the models of the zoo, their presets and what they cost.
+"""Shows the models of the zoo, their presets, what they hear and what they cost.
 
-python -m zoo.list
+    python -m zoo.list
+
+Hears: how far back the dialogue tier hears both speakers. Sound sees: how far back a sample depends on samples.
+Multiply-adds: of a second of speech, see `zoo.cost`.
 """
 
 from datasets.dialogue import FRAMES_PER_SECOND
@@ -9,15 +12,21 @@ from datasets.errors import run_command
 
 def main(argv: list[str]) -> None:
     del argv
-    from zoo import registry
+    from zoo import cost, registry
 
-    print(f"{'model':12} {'preset':10} {'rate':>6} {'parameters':>11} {'hears, s':>9} {'sound sees, ms':>15}")
+    print(
+        f"{'model':12} {'preset':16} {'rate':>6} {'parameters':>11} {'hears, s':>9} {'sound sees, s':>14} "
+        f"{'10^6 multiply-adds/s':>21}"
+    )
     for name, entry in registry.models().items():
         for preset, sizes in entry.presets.items():
             model = entry.model_class(sizes)
             hears = model.dialogue.receptive_steps / FRAMES_PER_SECOND
-            sees = 1000.0 * model.sound.receptive_samples / sizes.sample_rate
-            print(f"{name:12} {preset:10} {sizes.sample_rate:6} {model.count_params():11,} {hears:9.1f} {sees:15.0f}")
+            sees = model.sound.receptive_samples / sizes.sample_rate
+            print(
+                f"{name:12} {preset:16} {sizes.sample_rate:6} {model.count_params():11,} {hears:9.1f} {sees:14.3f} "
+                f"{cost.multiply_adds_per_second(model) / 1e6:21,.0f}"
+            )
 
 
 if __name__ == "__main__":

@@ -17,10 +17,9 @@ import tensorflow as tf
 from datasets.dialogue import FRAMES_PER_SECOND
 from zoo.coding import jittered
 from zoo.dialogue_tier import projection_labels
-from zoo.layers import mixed_bfloat16
+from zoo.layers import hashed_uniform, mixed_bfloat16
 
-_MOST_ROWS = 1 << 12  # Of a batch; seeds of rows of one step do not meet those of the next.
-_LAPSES, _INPUT_NOISE = 1, 2  # Streams of random numbers.
+_WINDOWS, _LAPSES, _INPUT_NOISE = range(3)  # Streams of random numbers.
 _WEIGHTS = {"toggle": 0.2, "projection": 0.02, "code": 0.2, "sound": 1.0, "mel": 0.05, "stop": 1.0, "drift": 5.0}
 
 
@@ -149,7 +148,7 @@ def sound(model, own_audio, gate, condition, scored, seed, row, training=False, 
     lead, window = model.sound.lead_frames, model.config.window_frames
     speech = tf.pad(tf.cumsum(gate * scored, axis=1), [[0, 0], [1, 0]])
     share = speech[:, window:] - speech[:, :-window]
-    start = _drawn(tf.math.log(share + 1e-3), config.windows, seed, row)
+    start = _drawn(share + 1e-3, config.windows, seed, row)
 
     def cut(frames, extra=0):
         index = start[..., None] + tf.range(window + extra)
@@ -170,20 +169,15 @@ def sound(model, own_audio, gate, condition, scored, seed, row, training=False, 
 
 def _uniform(seed: tf.Tensor, row: tf.Tensor, shape: list, stream: int) -> tf.Tensor:
     """Random numbers in [0, 1) of each row, by the seed and the row's number alone: [rows, *shape]."""
-    seeds = tf.stack([tf.broadcast_to(seed[0] + (stream << 20), tf.shape(row)), seed[1] * _MOST_ROWS + row], axis=1)
-    of_a_row = tf.TensorSpec([None] * len(shape), tf.float32)
-    drawn = tf.map_fn(lambda of: tf.random.stateless_uniform(shape, of), seeds, fn_output_signature=of_a_row)
-    return tf.reshape(drawn, [-1, *shape])
+    places = seed[0] + (stream << 20), seed[1], row[:, None], tf.range(tf.reduce_prod(shape))
+    return tf.reshape(hashed_uniform(*places), [-1, *shape])
 
 
-def _drawn(logits: tf.Tensor, n: int, seed: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
-    """`n` places of each row by its logits [rows, places]: int32 [rows, n]."""
-    seeds = tf.stack([tf.broadcast_to(seed[0], tf.shape(row)), seed[1] * _MOST_ROWS + row], axis=1)
-    return tf.map_fn(
-        lambda of: tf.random.stateless_categorical(of[0][None], n, of[1], tf.int32)[0],
-        (logits, seeds),
-        fn_output_signature=tf.TensorSpec([n], tf.int32),
-    )
+def _drawn(weight: tf.Tensor, n: int, seed: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
+    """`n` places of each row, as often as its weights [rows, places] say: int32 [rows, n]."""
+    until = tf.cumsum(weight, axis=1)[:, None]
+    reached = until < _uniform(seed, row, [n], _WINDOWS)[..., None] * until[..., -1:]
+    return tf.reduce_sum(tf.cast(reached, tf.int32), axis=-1)
 
 
 def _weighted(nats: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -76,6 +76,10 @@ class SoundTier(keras.layers.Layer, abc.ABC):
     def sample_frame(self, past, gate, condition, state, uniforms, temperature):
         """As `generate`, where a gate is open; rows with a shut gate may hold anything."""
 
+    def runs(self, sample_rate: int) -> list[tuple[keras.layers.Layer, float]]:
+        """Which layers take how many steps in a second of speech, for `zoo.cost`; here all take one a frame."""
+        return [(self, sample_rate / self.hop)]
+
     def silent(self, state):
         """The state after a frame in which no row had an open gate."""
         return self.initial_state(tf.shape(tf.nest.flatten(state)[0])[0])

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.stats
 import tensorflow as tf
 
 from zoo import layers
@@ -34,6 +35,20 @@ def test_sample_categorical_draws_at_the_frequencies_of_the_softmax(rng):
     drawn = layers.sample_categorical(tf.constant(np.tile(logits, (len(uniform), 1))), tf.constant(uniform))
     wanted = np.exp(logits) / np.exp(logits).sum()
     np.testing.assert_allclose(np.bincount(drawn, minlength=5) / len(uniform), wanted, atol=0.01)
+
+
+def test_hashed_numbers_are_uniform_independent_and_the_same_under_xla():
+    places = (np.arange(50)[:, None, None], 7, np.arange(40)[:, None], np.arange(30))
+    drawn = layers.hashed_uniform(*places).numpy()
+    assert drawn.shape == (50, 40, 30) and 0.0 <= drawn.min() and drawn.max() < 1.0
+    assert scipy.stats.kstest(drawn.ravel(), "uniform").statistic < 0.01
+    for axis in range(3):
+        ahead, behind = (
+            np.take(drawn, index, axis) for index in (range(1, drawn.shape[axis]), range(drawn.shape[axis] - 1))
+        )
+        assert abs(np.corrcoef(ahead.ravel(), behind.ravel())[0, 1]) < 0.02
+    compiled = tf.function(layers.hashed_uniform, jit_compile=True)
+    np.testing.assert_array_equal(compiled(*map(tf.constant, places)), drawn)
 
 
 @pytest.mark.parametrize("weight_norm", [True, False])

@@ -133,6 +133,11 @@ class SampleTiers(SoundTier):
     def prime(self, audio, gate, condition, state):
         return self._run_tiers(audio, gate, condition, state)[1]
 
+    def runs(self, sample_rate):
+        frames = [(tier, sample_rate / tier.frame_samples) for tier in self.tiers]
+        a_sample = [(layer, sample_rate) for layer in (self.recent, *self.hidden, self.logits)]
+        return [(self.down, sample_rate / self.hop), *frames, *a_sample]
+
     def frame_conditions(self, condition):
         """What the topmost tier is given, [batch, frames of it, channels]."""
         top = self.tiers[0]

@@ -75,6 +75,10 @@ class MelSound(SoundTier):
         """Of the own past, through the windows' overlap; the conditioning holds all the rest."""
         return self.inverse.fft_length
 
+    def runs(self, sample_rate):
+        a_frame = [(layer, sample_rate / self.hop) for layer in (self.hidden, self.mel, self.voicing)]
+        return [*a_frame, *((layer, self.reduction * sample_rate / self.hop) for layer in self.postnet)]
+
     def initial_state(self, batch) -> dict:
         return {
             "postnet": histories(self.postnet, self.mel_bands, batch),

@@ -71,6 +71,10 @@ class DilatedSound(SoundTier):
 
         return FusedDilatedSound(self) if isinstance(self.coding, Levels) else None
 
+    def runs(self, sample_rate):
+        a_sample = [(layer, sample_rate) for layer in (self.stack, self.hidden, self.logits)]
+        return [(self.per_layer, self.positions * sample_rate / self.hop), *a_sample]
+
     def frame_conditions(self, condition):
         """What conditions each layer at each position, [batch, positions, layers, 2 * channels]."""
         layers = len(self.stack.stack)
