@@ -8,6 +8,8 @@ import json
 import multiprocessing
 import os
 import pathlib
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -19,7 +21,7 @@ from eval.audio import damages, dnsmos, extras, fingerprint, guards, phones, pit
 from eval.audio.embedding import EMBEDDINGS
 
 # Raised with every change of what is measured, embeddings apart.
-VERSION = 1
+VERSION = 2
 GUARDS = ("clipped_share", "digital_silence", "tone_share", "level_range")
 Features = dict[str, np.ndarray]
 _FEWEST_FOR_WORKERS = 4
@@ -85,6 +87,7 @@ def measure(audio: np.ndarray, sample_rate: int, speech: np.ndarray, damage: str
         at its own level. blocks [n, 50], see `fingerprint`, of what is not damaged. What needs a package that is not
         installed is absent; without anything to be heard there is nothing but seconds.
     """
+    native = signals.join(audio, sample_rate, speech)
     audio = signals.at_rate(audio, sample_rate, rate)
     joined = signals.join(audio, rate, speech)
     made = damages.DAMAGES[damage](joined, rate, np.random.default_rng(seed)) if len(joined) else joined
@@ -103,10 +106,12 @@ def measure(audio: np.ndarray, sample_rate: int, speech: np.ndarray, damage: str
     result["spectrum"] = spectra.long_term_spectrum(sound, rate)
     result["modulation"] = spectra.modulation_spectrum(sound, rate)
     result["modulation_windows"] = np.array(spectra.modulation_windows(sound, rate))
+    # A resampled peak is no longer flat: what has no damage is looked at as it came.
+    source = (native, sample_rate) if damage == "clean" else (made, rate)
     result["guards"] = np.array(
         [
-            guards.clipped_share(made, rate),
-            guards.digital_silence_share(made, rate),
+            guards.clipped_share(*source),
+            guards.digital_silence_share(*source),
             guards.tone_share(made, rate),
             guards.level_range_db(made, rate),
         ]
@@ -185,7 +190,7 @@ def _kept(path: pathlib.Path) -> Features | None:
     try:
         with np.load(path, allow_pickle=False) as content:
             return {name: content[name] for name in content.files}
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
 
 

@@ -21,6 +21,7 @@ def phone_counts(audio: np.ndarray, sample_rate: int) -> np.ndarray:
     """
     audio = signals.at_rate(audio, sample_rate, RATE)
     decoder = _decoder()
+    decoder.reinit_feat()  # Its noise tracker would remember what was decoded before.
     decoder.start_utt()
     decoder.process_raw((audio.clip(-1, 1) * 32767).astype(np.int16).tobytes(), full_utt=True)
     decoder.end_utt()
@@ -45,4 +46,5 @@ def _decoder():
     return pocketsphinx.Decoder(
         hmm=str(models / "en-us"), allphone=str(models / "en-us-phone.lm.bin"), lm=None, dict=None, allphone_ci=True,
         lw=2.0, pip=0.3, beam=1e-10, pbeam=1e-10, loglevel="FATAL",
+        cmn="batch",
     )  # fmt: skip

@@ -49,8 +49,8 @@ class AudioTable:
         parts = next((row.scores["headline"] for row in self.rows if row.scores.get("headline")), "nothing")
         return (
             f"{about['clips']} chunks of {about['dialogues']} dialogues, {about['speech_seconds']:.0f} s of human"
-            f" speech at {about['sample_rate']} Hz; percent from gated noise (0) to other real speech (100); babble quality"
-            f" is the mean of {parts}; 95 % interval by dialogue"
+            f" speech at {about['sample_rate']} Hz; percent from gated noise (0) to other real speech (100); babble"
+            f" quality is the mean of {parts}; 95 % interval by dialogue"
         )
 
     def text(self) -> str:

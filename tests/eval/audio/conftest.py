@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from eval.audio import extras, features
+
 RATE = 16000
 
 
@@ -24,3 +26,11 @@ def real_speech(real_audio_dir):
     """Ten seconds of a LibriSpeech reader: (float32 [samples], Hz)."""
     audio, rate = soundfile.read(real_audio_dir / "read" / "libri-1088-134315-0000.wav", dtype="float32")
     return audio[: 10 * rate], rate
+
+
+@pytest.fixture
+def light(monkeypatch):
+    """Without the packages that take long, and in this process."""
+    for proxy in list(extras.PACKAGES):
+        monkeypatch.setitem(extras.PACKAGES, proxy, {"no_such_module": "no-such-package"})
+    monkeypatch.setattr(features, "_FEWEST_FOR_WORKERS", 10**6)

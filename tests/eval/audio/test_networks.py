@@ -62,6 +62,14 @@ def test_phones_of_speech_and_of_noise(real_speech):
     assert phones.phone_counts(noise(5.0), 16000).sum() < 10
 
 
+@need("phones")
+def test_phones_do_not_depend_on_what_was_heard_before(real_speech):
+    sounds = [piece.copy() for piece in np.split(real_speech[0], 5)]
+    first = [phones.phone_counts(sound, 16000) for sound in sounds]
+    again = [phones.phone_counts(sound, 16000) for sound in reversed(sounds)]
+    np.testing.assert_array_equal(first, again[::-1])
+
+
 def test_entropy():
     assert phones.entropy_bits(np.zeros(39)) == 0
     assert phones.entropy_bits(np.full(39, 2.0)) == pytest.approx(np.log2(39))
