@@ -81,6 +81,8 @@ def new_model(model_class, sizes, mode: str):
         return model_class(sizes)
     from zoo.unconditional import UnconditionalModel
 
+    if hasattr(model_class, "alone"):
+        return model_class.alone(sizes)
     if not hasattr(model_class, "sound_tier"):
         raise InputError(f"--mode={mode}: {model_class.__name__} has no sound without its dialogue")
     return UnconditionalModel(model_class, sizes)

@@ -23,6 +23,7 @@ from datasets.errors import InputError
 from zoo import objective, registry
 from zoo.agent import DialogueConfig, DialogueModel
 from zoo.tacotron import noise, pictures
+from zoo.tacotron.alone import UnconditionalTacotron
 from zoo.tacotron.attention import AttentionRNN, ZoneoutStack
 from zoo.tacotron.encoder import CBHG, ConvolvedRNN
 from zoo.tacotron.sound import OUTPUTS, MelSound
@@ -187,33 +188,16 @@ class Tacotron(DialogueModel):
     def __init__(self, config: TacotronConfig, **kwargs):
         super().__init__(config, **kwargs)
         self.dialogue = _dialogue(config)
-        self.acoustic = DecoderTier(
-            config.acoustic_codes,
-            config.mel_bands,
-            config.voices,
-            ZoneoutStack(config.decoder_channels, config.decoder_layers, name="decoder"),
-            Prenet(config.prenet_channels, config.dropout, name="prenet"),
-            config.zoneout,
-            config.condition_channels,
-            name="acoustic",
-        )
-        self.sound = MelSound(
-            config.hop,
-            config.condition_channels,
-            config.sample_rate,
-            config.mel_bands,
-            config.reduction,
-            config.output,
-            config.mel_channels,
-            config.postnet_channels,
-            config.postnet_layers,
-            config.postnet_kernel,
-            name="sound",
-        )
+        self.acoustic, self.sound = _acoustic(config), _sound(config)
         self.dialogue.build()
         self.acoustic.build(config.context_channels)
         self.sound.build()
         self.built = True
+
+    @staticmethod
+    def alone(config: TacotronConfig) -> UnconditionalTacotron:
+        """What `--mode=unconditional` trains."""
+        return UnconditionalTacotron(Tacotron, config, _acoustic(config), _sound(config))
 
     def seeded(self, state, seed) -> dict:
         drawing = {name: {**state[name], "noise": noise.reseeded(state[name]["noise"], seed)} for name in _DRAWING}
@@ -275,4 +259,33 @@ def _dialogue(config: TacotronConfig) -> AttendingTier:
     prenet = Prenet(config.prenet_channels, config.dropout, name="prenet")
     return AttendingTier(
         partner, attention, prenet, config.zoneout, config.mel_bands, config.context_channels, name="dialogue"
+    )
+
+
+def _acoustic(config: TacotronConfig) -> DecoderTier:
+    return DecoderTier(
+        config.acoustic_codes,
+        config.mel_bands,
+        config.voices,
+        ZoneoutStack(config.decoder_channels, config.decoder_layers, name="decoder"),
+        Prenet(config.prenet_channels, config.dropout, name="prenet"),
+        config.zoneout,
+        config.condition_channels,
+        name="acoustic",
+    )
+
+
+def _sound(config: TacotronConfig) -> MelSound:
+    return MelSound(
+        config.hop,
+        config.condition_channels,
+        config.sample_rate,
+        config.mel_bands,
+        config.reduction,
+        config.output,
+        config.mel_channels,
+        config.postnet_channels,
+        config.postnet_layers,
+        config.postnet_kernel,
+        name="sound",
     )
