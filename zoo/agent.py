@@ -19,11 +19,13 @@ import tensorflow as tf
 from datasets import features, pipeline
 from datasets.dialogue import FRAMES_PER_SECOND
 from datasets.errors import InputError
-from zoo import hearing, objective, statistics
+from zoo import hearing, objective, prosody, statistics, turn_statistics
 from zoo.acoustic import lapsed
 from zoo.layers import sample_categorical
 
 ROLES = ("giver", "follower")
+# What is known of a frame, by which the next one is decided.
+_HEARD = ("gate", "own_age", "quiet", "spurt", "mel", "prosody", "code")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +71,7 @@ class DialogueConfig(CountedConfig):
         learning_rate, timing_learning_rate: of Adam, for the sound and for the dialogue tier, which starts from counts
             and has little left to learn; both fall to a tenth along a cosine.
         averaging: momentum of the running average of the weights, which is what is evaluated and kept.
+        cue_channels: width of what hears in the partner's prosody who speaks next; 0 is without.
         steps: of training.
     """
 
@@ -77,6 +80,7 @@ class DialogueConfig(CountedConfig):
     learning_rate: float = 1.2e-2
     timing_learning_rate: float = 1e-3
     averaging: float = 0.98
+    cue_channels: int = 32
     steps: int = 400
 
     def __post_init__(self):
@@ -212,6 +216,8 @@ class DialogueModel(Speaker):
             "quiet": full(hearing.LONG_AGO_FRAMES),
             "spurt": full(hearing.LONG_AGO_FRAMES),
             "mel": tf.tile(self.dialogue.mel_mean[None], [batch, 1]),
+            "prosody": tf.zeros([batch, prosody.N_FEATURES]),
+            "intonation": prosody.initial_state(batch),
             "code": full(self.acoustic.codes),
             "dialogue": self.dialogue.initial_state(batch),
             "acoustic": self.acoustic.initial_state(batch),
@@ -239,8 +245,8 @@ class DialogueModel(Speaker):
             Predictions: "toggle" logits [batch, frames], "context", "condition", "code" [batch, frames] (true),
             "code_logits" [batch, frames, codes]; and the state after the last frame.
         """
-        past = {key: state[key] for key in ("gate", "own_age", "quiet", "spurt", "mel", "code")}
-        now = self._frames(own_audio, gate, partner_audio, state)
+        past = {key: state[key] for key in _HEARD}
+        now, intonation = self._frames(own_audio, gate, partner_audio, state)
         before = {key: tf.concat([past[key][:, None], now[key][:, :-1]], axis=1) for key in now}
         context, toggle, dialogue = self.dialogue(before, state["role"], state["dialogue"])
         told = [gate, now["own_age"], context, state["voice"], state["acoustic"]]
@@ -254,6 +260,7 @@ class DialogueModel(Speaker):
         after = {
             **state,
             **{key: now[key][:, -1] for key in now},
+            "intonation": intonation,
             "time": state["time"] + tf.shape(gate)[1],
             "own_past": shifted[:, -hop:],
             "partner_past": partner_audio[:, -hop:],
@@ -276,7 +283,7 @@ class DialogueModel(Speaker):
         state = self.seeded(state, seed)
         batch = tf.shape(state["gate"])[0]
         uniform = tf.random.stateless_uniform([batch, 2], _seed(seed, state["time"], 0))
-        before = {key: state[key][:, None] for key in ("gate", "own_age", "quiet", "spurt", "mel", "code")}
+        before = {key: state[key][:, None] for key in _HEARD}
         context, toggle, dialogue = self.dialogue(before, state["role"], state["dialogue"])
         toggled = uniform[:, 0] < tf.sigmoid(toggle[:, 0])
         gate = tf.where(toggled, 1.0 - state["gate"], state["gate"])
@@ -290,10 +297,11 @@ class DialogueModel(Speaker):
         return gate, code, condition[:, 0], state
 
     def listen(self, partner_frame, state) -> dict:
-        heard = self._hear(partner_frame, state)
+        heard, intonation = self.hear(partner_frame, state)
         return {
             **state,
             **{key: heard[key][:, -1] for key in heard},
+            "intonation": intonation,
             "partner_past": partner_frame,
             "time": state["time"] + 1,
         }
@@ -323,7 +331,11 @@ class DialogueModel(Speaker):
 
     def count(self, batches, seed, progress=iter):
         found = statistics.fit(self, batches, seed, progress)
-        return f"speech above {found['speech_db']:.1f} dB, room tone at {found['room_db']:.1f} dB"
+        said = f"speech above {found['speech_db']:.1f} dB, room tone at {found['room_db']:.1f} dB"
+        if self.dialogue.cue is None:
+            return said
+        saved = turn_statistics.fit(self, batches, seed, progress)
+        return f"{said}; prosody saves {saved:.3f} bits of who ends a silence"
 
     def sums(self, batch, seed, training=False):
         return objective.sums(self, batch, seed, training)
@@ -334,21 +346,28 @@ class DialogueModel(Speaker):
         # One that is counted has no rates.
         return [(timing, self.config.timing_learning_rate), (sound, self.config.learning_rate)] if sound else []
 
-    def _hear(self, partner_audio, state):
+    def hear(self, partner_audio, state) -> tuple[dict, dict]:
+        """What is heard of frames of the partner [batch, frames * hop]: by name [batch, frames, ...]; and a state."""
         rate = self.config.sample_rate
-        speech = hearing.level_db(partner_audio, rate) > self.dialogue.speech_db
+        level_db = hearing.level_db(partner_audio, rate)
+        speech = level_db > self.dialogue.speech_db
         quiet, spurt = hearing.partner_ages(speech, state["quiet"], state["spurt"])
         mel = features.log_mel(partner_audio, state["partner_past"], rate, self.config.mel_bands)
-        return {"quiet": quiet, "spurt": spurt, "mel": mel}
+        said_how, intonation = prosody.follow(
+            partner_audio, state["partner_past"], level_db, speech, rate, state["intonation"]
+        )
+        return {"quiet": quiet, "spurt": spurt, "mel": mel, "prosody": said_how}, intonation
 
     def _frames(self, own_audio, gate, partner_audio, state):
         own_mel = features.log_mel(own_audio, state["own_past"], self.config.sample_rate, self.config.mel_bands)
-        return {
-            **self._hear(partner_audio, state),
+        heard, intonation = self.hear(partner_audio, state)
+        now = {
+            **heard,
             "gate": gate,
             "own_age": hearing.own_ages(gate, state["gate"], state["own_age"]),
             "code": tf.where(gate > 0, self.acoustic.encode(own_mel), self.acoustic.codes),
         }
+        return now, intonation
 
 
 def frozen(sizes: dict) -> dict:

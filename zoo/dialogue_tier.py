@@ -1,7 +1,8 @@
 """The dialogue tier: 50 Hz, both speakers, everything up to the frame before; it decides when to speak.
 
-Heads: the *toggle hazard* of the own gate, a learned residual on a counted table, and a *voice-activity projection*
-of the next two seconds (Ekstedt & Skantze 2022, section 2) as an auxiliary task. The encoder is each model's own.
+Heads: the *toggle hazard* of the own gate - a counted table, at the pace of this dialogue, what the partner's prosody
+tells of the turn, and a learned residual - and a *voice-activity projection* of the next two seconds (Ekstedt &
+Skantze 2022, section 2) as an auxiliary task. The encoder is each model's own.
 """
 
 import keras
@@ -10,7 +11,8 @@ import tensorflow as tf
 
 from datasets import hazard
 from datasets.dialogue import FRAMES_PER_SECOND
-from zoo import hearing
+from zoo import hearing, pace, prosody
+from zoo.turn_cue import TurnCue
 
 PROJECTION_EDGES_FRAMES = (0, 10, 30, 60, 100)
 N_PROJECTIONS = 256
@@ -26,6 +28,7 @@ class CountedTier(keras.layers.Layer):
 
     receptive_steps = round(hazard.AGE_EDGES_SECONDS[-1] * FRAMES_PER_SECOND)
     projection = None
+    cue = None
 
     def __init__(self, mel_bands: int, learned: bool = False, **kwargs):
         super().__init__(**kwargs)
@@ -53,7 +56,7 @@ class CountedTier(keras.layers.Layer):
         """From what was heard up to the frame before to a context and a toggle hazard.
 
         Args:
-            before: of the frame before each frame, [batch, frames, ...]: gate, own_age, quiet, spurt, mel.
+            before: of the frame before each frame, [batch, frames, ...]: gate, own_age, quiet, spurt, mel, prosody.
             role: int32 [batch].
             state: as `initial_state` gives and as returned.
 
@@ -77,22 +80,25 @@ class DialogueTier(CountedTier):
             its output `width`.
         mel_bands: int. Bands of the partner's log-mel spectrum.
         channels: int. Width of the encoder's input.
+        cue_channels: int. Width of the turn cue; 0 is an agent that hears no prosody there.
     """
 
-    def __init__(self, encoder: keras.layers.Layer, mel_bands: int, channels: int, **kwargs):
+    def __init__(self, encoder: keras.layers.Layer, mel_bands: int, channels: int, cue_channels: int, **kwargs):
         super().__init__(mel_bands, learned=True, **kwargs)
         self.encoder = encoder
         self.project = keras.layers.Dense(channels, name="project")
         self.context = keras.layers.Dense(channels, activation="relu", name="context")
         self.residual = keras.layers.Dense(1, kernel_initializer="zeros", name="residual")
         self.projection = keras.layers.Dense(N_PROJECTIONS, name="projection")
+        self.cue = TurnCue(cue_channels, name="cue") if cue_channels else None
 
     @property
     def n_features(self) -> int:
-        return self.mel_bands + 2 * hearing.N_CELLS + 4
+        return self.mel_bands + prosody.N_FEATURES + 2 * hearing.N_CELLS + 4
 
     def build(self, input_shape=None):
         super().build()
+        self.build_cue()
         width = self.project.units
         self.project.build((None, None, self.n_features))
         self.encoder.build((None, None, width))
@@ -100,12 +106,16 @@ class DialogueTier(CountedTier):
         for head in (self.residual, self.projection):
             head.build((None, None, width))
 
+    def build_cue(self) -> None:
+        if self.cue is not None:
+            self.cue.build()
+
     @property
     def receptive_steps(self) -> float:
         return self.encoder.receptive_steps
 
-    def initial_state(self, batch):
-        return self.encoder.initial_state(batch)
+    def initial_state(self, batch) -> dict:
+        return {"encoder": self.encoder.initial_state(batch), "pace": pace.initial_state(batch)}
 
     def features(self, before, own_cell, partner_cell, role):
         """What one frame tells: [batch, frames, n_features]."""
@@ -113,6 +123,7 @@ class DialogueTier(CountedTier):
         ages = tf.cast(tf.stack([before["own_age"], before["quiet"]], axis=-1), tf.float32)
         parts = [
             (before["mel"] - self.mel_mean) / self.mel_scale,
+            before["prosody"],
             tf.one_hot(own_cell, hearing.N_CELLS),
             tf.one_hot(partner_cell, hearing.N_CELLS),
             tf.math.log1p(ages) / 4.0,
@@ -122,9 +133,17 @@ class DialogueTier(CountedTier):
 
     def call(self, before, role, state):
         own, partner = cells(before)
-        hidden, state = self.encoder(self.project(self.features(before, own, partner, role)), state)
+        hidden, encoder = self.encoder(self.project(self.features(before, own, partner, role)), state["encoder"])
         context = self.context(tf.nn.relu(hidden))
-        return context, self.counted(own, partner, role) + self.residual(context)[..., 0], state
+        toggle, lively = self.toggle(before, own, partner, role, context, state["pace"])
+        return context, toggle, {"encoder": encoder, "pace": lively}
+
+    def toggle(self, before, own, partner, role, context, state) -> tuple[tf.Tensor, dict]:
+        """Toggle logits [batch, frames]: the table's, at the pace of the dialogue, the cue and the residual; state."""
+        counted = self.counted(own, partner, role)
+        log_pace, state = pace.log_pace(before["gate"], tf.sigmoid(counted), state)
+        cue = 0.0 if self.cue is None else self.cue(before, own, partner, role)
+        return counted + log_pace + cue + self.residual(context)[..., 0], state
 
 
 def cells(heard) -> tuple[tf.Tensor, tf.Tensor]:

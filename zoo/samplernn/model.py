@@ -134,7 +134,9 @@ class SampleRNN(DialogueModel):
             return RecurrentStack(channels, layers, config.cell, config.weight_norm, name=name)
 
         context = recurrent(config.context_channels, config.context_layers, "top_tier")
-        self.dialogue = DialogueTier(context, config.mel_bands, config.context_channels, name="dialogue")
+        self.dialogue = DialogueTier(
+            context, config.mel_bands, config.context_channels, config.cue_channels, name="dialogue"
+        )
         self.acoustic = acoustic.tier(
             config, lambda: recurrent(config.acoustic_channels, config.acoustic_layers, "stack")
         )

@@ -258,7 +258,14 @@ def _dialogue(config: TacotronConfig) -> AttendingTier:
     )
     prenet = Prenet(config.prenet_channels, config.dropout, name="prenet")
     return AttendingTier(
-        partner, attention, prenet, config.zoneout, config.mel_bands, config.context_channels, name="dialogue"
+        partner,
+        attention,
+        prenet,
+        config.zoneout,
+        config.mel_bands,
+        config.context_channels,
+        config.cue_channels,
+        name="dialogue",
     )
 
 

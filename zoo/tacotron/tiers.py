@@ -7,7 +7,7 @@ scored and stepped is what was trained. Both draw from `zoo.tacotron.noise`, by 
 import keras
 import tensorflow as tf
 
-from zoo import hearing
+from zoo import hearing, pace, prosody
 from zoo.acoustic import AcousticTier, Codebook
 from zoo.dialogue_tier import CountedTier, DialogueTier, cells
 from zoo.tacotron import noise
@@ -59,19 +59,31 @@ class AttendingTier(DialogueTier):
         zoneout: float. Share of units of the attention RNN that stay as they were.
         mel_bands: int. Bands of the partner's log-mel spectrum.
         channels: int. Width of the encoder's input and of the context.
+        cue_channels: as of `DialogueTier`.
     """
 
-    def __init__(self, partner, attention: AttentionRNN, prenet: Prenet, zoneout: float, mel_bands, channels, **kwargs):
-        super().__init__(attention, mel_bands, channels, **kwargs)
+    def __init__(
+        self,
+        partner,
+        attention: AttentionRNN,
+        prenet: Prenet,
+        zoneout: float,
+        mel_bands: int,
+        channels: int,
+        cue_channels: int,
+        **kwargs,
+    ):
+        super().__init__(attention, mel_bands, channels, cue_channels, **kwargs)
         self.partner, self.prenet, self.zoneout = partner, prenet, zoneout
 
     @property
     def n_features(self) -> int:
         """Of the partner; the own side has cell, age and role."""
-        return self.mel_bands + hearing.N_CELLS + 1
+        return self.mel_bands + prosody.N_FEATURES + hearing.N_CELLS + 1
 
     def build(self, input_shape=None):
         CountedTier.build(self)
+        self.build_cue()
         self.project.build((None, None, self.n_features))
         self.partner.build((None, None, self.project.units))
         self.prenet.build((None, None, hearing.N_CELLS + 3))
@@ -85,6 +97,7 @@ class AttendingTier(DialogueTier):
             "noise": noise.start(),
             "partner": self.partner.initial_state(batch),
             "attention": self.encoder.initial_state(batch),
+            "pace": pace.initial_state(batch),
         }
 
     def call(self, before, role, state):
@@ -97,12 +110,14 @@ class AttendingTier(DialogueTier):
         prenet = self.prenet(self._of_own(before, own, role), drawn, stream=_DIALOGUE_STREAM + 1)
         hidden, attended = self.encoder(prenet, entries, keep, state["attention"])
         context = self.context(hidden)
-        after = {"noise": noise.after(drawn, frames), "partner": read, "attention": attended}
-        return context, self.counted(own, partner, role) + self.residual(context)[..., 0], after
+        toggle, lively = self.toggle(before, own, partner, role, context, state["pace"])
+        after = {"noise": noise.after(drawn, frames), "partner": read, "attention": attended, "pace": lively}
+        return context, toggle, after
 
     def _of_partner(self, before, cell):
         mel = (before["mel"] - self.mel_mean) / self.mel_scale
-        return tf.concat([mel, tf.one_hot(cell, hearing.N_CELLS), _log_age(before["quiet"])], axis=-1)
+        known = tf.one_hot(cell, hearing.N_CELLS), _log_age(before["quiet"])
+        return tf.concat([mel, before["prosody"], *known], axis=-1)
 
     def _of_own(self, before, cell, role):
         roles = tf.tile(tf.one_hot(role, 2)[:, None], [1, tf.shape(cell)[1], 1])

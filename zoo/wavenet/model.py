@@ -115,7 +115,7 @@ class WaveNet(DialogueModel):
         super().__init__(config, **kwargs)
         channels = config.context_channels
         encoder = GatedStack(channels, channels, 3, config.context_dilations, name="context_stack")
-        self.dialogue = DialogueTier(encoder, config.mel_bands, channels, name="dialogue")
+        self.dialogue = DialogueTier(encoder, config.mel_bands, channels, config.cue_channels, name="dialogue")
         self.acoustic = acoustic.tier(config, lambda: _acoustic_stack(config))
         self.sound = self.sound_tier(config, config.condition_channels)
         self.dialogue.build()
