@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from datasets.dialogue import FRAMES_PER_SECOND
 from tests.zoo.subjects import BATCH, CHANGED, FRAMES, ROLES, VOICES, Subject, clip, count, shake, tiny
-from zoo import export, generation, objective, registry
+from zoo import descent, export, generation, objective, registry
 
 TOLERANCE = 1e-4
 
@@ -244,6 +244,16 @@ class ModelContract:
         frame, _, _ = agent.step(subject.frames(subject.partner)[:, 0], agent.initial_state(BATCH), 7, 1.0)
         same(frame, subject.frames(audio)[:, 0])
 
+    def test_what_keras_saves_says_the_same(self, subject, tmp_path):
+        subject.model.save(tmp_path / "model.keras")
+        model = keras.models.load_model(tmp_path / "model.keras")
+        assert type(model) is type(subject.model) and model.config == subject.config
+        for found, wanted in zip(model.weights, subject.model.weights, strict=True):
+            np.testing.assert_array_equal(found, wanted)
+        given = (subject.own, subject.gate, subject.partner)
+        found, _ = model.observe(*given, model.initial_state(BATCH, tf.constant(ROLES), tf.constant(VOICES)))
+        same(dict(found), subject.predictions())
+
     # Engines.
 
     @pytest.mark.parametrize("temperature", [1.0, 0.3])
@@ -280,7 +290,7 @@ class TrainedContract(ModelContract):
 
     heard_in = ("toggle", "context", "condition", "code_logits")
     voiced_in = ("code_logits", "condition")
-    overfit_steps, overfit_share = 80, 0.5
+    overfit_steps, overfit_bits, overfit_share = 80, 0.5, 0.5
 
     def test_the_own_sound_is_heard_from_the_next_frame_on(self, subject):
         gate = np.ones_like(subject.gate)
@@ -310,7 +320,7 @@ class TrainedContract(ModelContract):
     def test_one_clip_is_learned_by_heart(self):
         model = tiny(self.name, **self.sizes)
         count(model)
-        batch, optimizer = clip(model.config), keras.optimizers.Adam(1e-2)
+        batch, optimizer = clip(model.config, seconds=2.0), keras.optimizers.Adam(1e-2)
         optimizer.build(model.trainable_variables)
 
         @tf.function(autograph=False)
@@ -326,11 +336,37 @@ class TrainedContract(ModelContract):
         found = [_figures(descend(tf.constant(step)), model) for step in range(self.overfit_steps)]
         first, last = found[0], found[-1]
         self.sound_is_learned(first, last)
-        assert last["timing_bits_per_second"] < 0.2 * first["timing_bits_per_second"]
         assert last["toggles_expected_over_observed"] == pytest.approx(1.0, abs=0.2)
+        assert last["timing_bits_per_second"] < 0.2 * first["timing_bits_per_second"]
+        self.timing_is_replayed(objective.predict(model, batch, tf.constant([0, 0])))
 
     def sound_is_learned(self, first, last):
-        assert last["sound_bits_per_sample"] < self.overfit_share * first["sound_bits_per_sample"]
+        assert last["sound_bits_per_sample"] < self.overfit_bits
+
+    def timing_is_replayed(self, told):
+        """Every toggle of the clip, and no other, is likelier than not."""
+        scored = told["scored"].numpy() > 0
+        assert told["toggled"].numpy()[scored].sum() >= 5
+        np.testing.assert_array_equal(told["toggle"].numpy()[scored] > 0, told["toggled"].numpy()[scored] > 0)
+
+    def test_products_of_bfloat16_train_as_those_of_float32(self):
+        def losses(mixed):
+            model = tiny(self.name, **self.sizes)
+            count(model)
+            step, batch = descent.Descent(model, jit=False, mixed_bfloat16=mixed), clip(model.config)
+            found = []
+            for i in range(8):
+                step.set_rates(49, 0.0)
+                terms, norms = step(batch, tf.constant([0, i]))
+                found.append(float(objective.loss(terms)))
+                assert all(np.isfinite(norm) for norm in norms)
+            assert all(weight.dtype == "float32" for weight in model.trainable_variables)
+            return np.array(found)
+
+        full, mixed = losses(False), losses(True)
+        assert mixed[0] - mixed[-1] > 0.7 * (full[0] - full[-1]) > 0.0
+        # The first step differs by rounding alone, but it does differ.
+        assert mixed[0] != full[0] and mixed[0] == pytest.approx(full[0], rel=0.02)
 
 
 def _figures(terms, model) -> dict:

@@ -73,6 +73,12 @@ class TacotronContract(harness.TrainedContract):
         assert last["mel_bits_per_frame"] < first["mel_bits_per_frame"] - 5.0
         assert last["code_bits_per_frame"] < self.overfit_share * first["code_bits_per_frame"]
 
+    def timing_is_replayed(self, told):
+        """Half of the prenet's units are always missing: most toggles, and few others."""
+        scored = told["scored"].numpy() > 0
+        found, wanted = told["toggle"].numpy()[scored] > 0, told["toggled"].numpy()[scored] > 0
+        assert found[wanted].mean() > 0.5 and found[~wanted].mean() < 0.02
+
 
 class TestTacotron2(TacotronContract):
     sizes = {**SIZES, "family": "tacotron2"}

@@ -11,7 +11,7 @@ import pytest
 
 from tests.zoo import commands, subjects
 from zoo.runs import open_run
-from zoo.training import Budget
+from zoo.training import Budget, Recipe
 
 STEPS, KILLED_AT, STOPPED_AT = 8, 3, 7
 SIZES = {**subjects.SIZES, **subjects.SMALLEST_WAVENET, "crop_seconds": 3.2, "batch_size": 4}
@@ -158,7 +158,55 @@ def test_a_loss_that_is_not_finite_ends_training_in_one_line(folder):
     assert done.status == 2 and "Traceback" not in done.stderr
     last = done.stderr.splitlines()[-1]
     assert last.startswith("error: step ") and "not finite" in last and "--set=learning_rate" in last
-    assert not (folder / "runs" / "wild" / "model.weights.h5").exists()
+    path = folder / "runs" / "wild"
+    assert not (path / "model.weights.h5").exists() and "runs/wild/nan_batch.npz" in last
+    with np.load(path / "nan_batch.npz") as batch:
+        assert batch["audio"].shape == (4, 2, 3.2 * 2000) and np.isfinite(batch["audio"]).all()
+        assert batch["name"].dtype.kind == "U" and int(batch["seed"]) == 0 and f"step {int(batch['step'])}:" in last
+
+
+def _never_better(selection, figures) -> bool:
+    """Takes the first evaluation for the best."""
+    first = int(selection.waited) == 0 and np.isinf(float(selection._timing))
+    selection._timing.assign(0.0)
+    selection.waited.assign(0 if first else selection.waited + 1)
+    return first
+
+
+def _never_get_better() -> None:
+    from zoo import selection
+
+    _prepare()
+    selection.Selection.offer = _never_better
+
+
+def test_a_run_that_does_not_get_better_ends_with_the_best_weights(folder):
+    flags = ["--name=tired", "--patience=2", "--evaluate_steps=1"]
+    done = commands.run(folder, "zoo.train", *COMMAND, *flags, prepare=_never_get_better)
+    assert done.status == 0, done.stderr
+    assert "no better evaluation among the last 2: ending with the best weights" in done.stdout
+    path = folder / "runs" / "tired"
+    assert json.loads((path / "held_out.json").read_text())["step"] == 3
+    kept, best = (_weights(path / f"{name}.weights.h5") for name in ("model", "best"))
+    assert len(best) > 20
+    for name in best:
+        np.testing.assert_array_equal(kept[name], best[name], err_msg=name)
+
+
+def test_an_epoch_is_as_many_steps_as_it_has_batches_and_excludes_steps(folder):
+    arguments = [each for each in COMMAND if not each.startswith("--steps")]
+    done = commands.run(folder, "zoo.train", *arguments, "--name=epoch", "--epochs=1", prepare=_prepare)
+    assert done.status == 0, done.stderr
+    assert 1 < json.loads((folder / "runs" / "epoch" / "held_out.json").read_text())["step"] < 20
+    done = commands.run(folder, "zoo.train", *COMMAND, "--name=both", "--epochs=1", prepare=_prepare)
+    assert done.status == 2 and "--epochs=1: says how many steps; leave out --steps=8" in done.stderr
+
+
+def test_evaluations_are_spread_over_the_budget():
+    due = [step for step in range(1, 41) if Recipe(0).evaluates(step, (step - 1) / 40, step / 40)]
+    assert due == [4, 8, 12, 16, 20, 24, 28, 32, 36]
+    due = [step for step in range(1, 21) if Recipe(0, evaluate_steps=6).evaluates(step, (step - 1) / 20, step / 20)]
+    assert due == [6, 12, 18]
 
 
 def test_a_budget_ends_by_steps_or_by_minutes():
