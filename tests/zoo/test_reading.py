@@ -3,6 +3,7 @@
 import json
 import re
 
+import keras
 import numpy as np
 import pytest
 import soundfile
@@ -208,6 +209,11 @@ def test_what_is_exported_reads_the_same(model, tmp_path):
         model.spell(*map(tf.constant, given), tf.constant(2)), loaded.read(*given, 2), strict=True
     ):
         np.testing.assert_allclose(found, wanted, atol=1e-4)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    for wanted, found in zip(model.weights, again.weights, strict=True):
+        assert wanted.path.split("/")[1:] == found.path.split("/")[1:]
+        np.testing.assert_array_equal(found, wanted)
     if model.manner.width:
         mel = _random(1, 40, model.config.mel_bands)
         wanted = model.manner.of_mel(model.levels.standard(mel), tf.constant([40]))

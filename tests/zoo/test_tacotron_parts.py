@@ -198,6 +198,30 @@ def test_the_paper_preset_has_as_many_weights_as_counted_by_hand():
     assert sound.count_params() == postnet + mel + counted
 
 
+def test_the_paper_preset_of_tacotron1_has_as_many_weights_as_counted_by_hand():
+    """Wang et al. 2017, table 1, in dialogue: a CBHG of 128 with 16 banks, prenets 256-128, LSTMs of 256."""
+    model = Tacotron(PRESETS["paper-tacotron1"])
+    tier, mels = model.dialogue, 80
+
+    def dense(inputs, outputs):
+        return inputs * outputs + outputs
+
+    bank = sum(dense(size * 128, 128) for size in range(1, 17))
+    projections = dense(3 * 16 * 128, 128) + dense(3 * 128, 128)
+    # Of the GRU both products have biases, and the initial state is learned.
+    gru = dense(128, 3 * 128) + dense(128, 3 * 128) + 128
+    # What is read of the partner comes in as wide as the context.
+    assert tier.partner.count_params() == dense(256, 128) + bank + projections + 4 * dense(128, 2 * 128) + gru
+    # Attention by content alone, over 10 s; the context is as wide as the CBHG.
+    query = 256 * 256 + 128 * 256 + 256 + 256 + 500
+    assert tier.encoder.count_params() == dense(128, 4 * 256) + (256 + 128) * 4 * 256 + query
+    assert tier.prenet.count_params() == dense(hearing.N_CELLS + 3, 256) + dense(256, 128)
+    decoder = dense(128, 4 * 256) + 256 * 4 * 256 + dense(256, 4 * 256) + 256 * 4 * 256
+    assert model.acoustic.encoder.count_params() == decoder
+    assert model.acoustic.prenet.count_params() == dense(128 + mels, 256) + dense(256, 128)
+    assert model.acoustic.logits.count_params() == dense(256, 256)
+
+
 @pytest.mark.parametrize(
     ("sizes", "says"),
     [
