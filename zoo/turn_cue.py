@@ -46,8 +46,7 @@ class TurnCue(keras.layers.Layer):
             own, partner: int32 [batch, frames], its cells.
             role: int32 [batch].
         """
-        role = tf.broadcast_to(role[:, None], tf.shape(own))
-        share = tf.gather_nd(self.share, tf.stack([role, own, partner], axis=-1))
+        share = tf.gather_nd(self.share, tf.stack([by_frame(role, own), own, partner], axis=-1))
         change = tf.math.log_sigmoid(share + self.heard(features(before, role))) - tf.math.log_sigmoid(share)
         return tf.where(silence(before), change, 0.0)
 
@@ -62,8 +61,13 @@ def features(before, role) -> tf.Tensor:
     """What the cue hears in each frame: the partner's prosody, how long it spoke, the own age and the role."""
     spoke = tf.cast(tf.maximum(before["spurt"] - before["quiet"], 0), tf.float32)
     ages = [tf.math.log1p(age) / 4.0 for age in (spoke, tf.cast(before["own_age"], tf.float32))]
-    roles = tf.one_hot(role, 2)
+    roles = tf.one_hot(by_frame(role, spoke), 2)
     return tf.concat([before["prosody"], tf.stack(ages, axis=-1), roles], axis=-1)
+
+
+def by_frame(role, frames) -> tf.Tensor:
+    """role [batch] for each of `frames` [batch, frames]."""
+    return tf.broadcast_to(role[:, None], tf.shape(frames))
 
 
 def silence(before) -> tf.Tensor:

@@ -16,7 +16,8 @@ from zoo.objective import by_speaker
 # One frame of so many is an example: those of one silence are much alike.
 _EVERY_FRAMES = 5
 _PRIOR_FRAMES = 20.0
-_PASSES, _ROWS, _RATE = 30, 512, 3e-3
+_PASSES, _FEWEST_STEPS = 30, 600
+_ROWS, _RATE = 512, 3e-3
 
 
 def next_speaker(gate: np.ndarray, partner: np.ndarray) -> np.ndarray:
@@ -81,7 +82,7 @@ def _silences(model, example) -> tuple[tf.Tensor, ...]:
     cells = hearing.cell(gate, before["own_age"]), hearing.partner_cell(before["quiet"], before["spurt"])
     # The partner must have been heard, or there is nothing that it ended.
     ended = tf.logical_and(turn_cue.silence(before), before["spurt"] < hearing.LONG_AGO_FRAMES)
-    return turn_cue.features(before, role), tf.broadcast_to(role[:, None], tf.shape(gate)), *cells, ended
+    return turn_cue.features(before, role), turn_cue.by_frame(role, gate), *cells, ended
 
 
 def _descend(cue, x, offset, is_own, seed: int) -> float:
@@ -100,8 +101,9 @@ def _descend(cue, x, offset, is_own, seed: int) -> float:
     begun = nats(x, offset, is_own)
     rng = np.random.default_rng(seed)
     size = min(_ROWS, len(x))
-    for i in range(_PASSES):
-        optimizer.learning_rate.assign(_RATE * 0.5 * (1.0 + np.cos(np.pi * i / _PASSES)))
+    passes = max(_PASSES, _FEWEST_STEPS // (len(x) // size))
+    for i in range(passes):
+        optimizer.learning_rate.assign(_RATE * 0.5 * (1.0 + np.cos(np.pi * i / passes)))
         order = rng.permutation(len(x))
         for first in range(0, len(x) - size + 1, size):
             step(tf.constant(order[first : first + size]))
