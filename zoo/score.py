@@ -32,6 +32,10 @@ def main(argv: list[str]) -> None:
     run = open_run(FLAGS.run)
     corpus = corpus_flags.corpus_from_flags(run.sample_rate)
     train, scored = (prepare.prepare(corpus, split, workers=os.cpu_count()) for split in ("train", FLAGS.split))
+    if run.model.mode == "text":
+        from zoo.tacotron import utterances
+
+        train, scored = (utterances.spoken(corpus, each, run.model.config.crop_seconds) for each in (train, scored))
     figures = held_out.evaluate(run.model, train, scored, FLAGS.seed, crops=None).figures
     print(f"{run.name} on {FLAGS.split} of {FLAGS.corpus}: {held_out.describe(figures)}")
 
