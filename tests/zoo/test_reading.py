@@ -349,6 +349,16 @@ def test_train_says_what_it_learns_from(trained):
 
 
 @pytest.mark.slow
+def test_score_takes_it_to_another_split(trained):
+    folder, _ = trained
+    done = commands.run(
+        folder, "zoo.score", "--run=runs/reader", "--corpus=worded", "--split=test", prepare=worded.use_worded
+    )
+    assert done.status == 0, done.stderr
+    assert "reader on test of worded: mel " in done.stdout and "bits/frame" in done.stdout
+
+
+@pytest.mark.slow
 def test_generate_reads_a_text_in_any_style(trained):
     folder, _ = trained
     rng = np.random.default_rng(0)
