@@ -1,4 +1,8 @@
-"""Held-out figures of a model, and the two that they are read against: the counted table and the histogram."""
+"""Held-out figures of a model, and the two that they are read against: the counted table and the histogram.
+
+On the way, everything is scored on crops. At the end timing is scored on whole dialogues: an agent that has heard more
+of a dialogue knows more of its pace.
+"""
 
 import dataclasses
 
@@ -6,13 +10,14 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from datasets import hazard, prepare
-from datasets.dialogue import role_index
+from datasets import hazard, pipeline, prepare
+from datasets.dialogue import FRAMES_PER_SECOND, role_index
 from zoo import baselines, objective, reliability
 from zoo.agent import ROLES, Learner, Speaker
 
 _HISTOGRAM_BATCHES = 16
 _CROPS = 60
+_LONGEST_SECONDS = 1200.0
 _MEL = "mel {mel_bits_per_frame:.1f} bits/frame"
 
 
@@ -67,8 +72,7 @@ class Examiner:
         if self._model.mode != "dialogue":
             return self._model.sums(batch, seed), None
         told = objective.predict(self._model, batch, seed)
-        told_of = [tf.sigmoid(told["toggle"]), *(told[key] for key in ("toggled", "gate_before", "role", "scored"))]
-        return objective.terms(self._model, told, seed), reliability.counts(*told_of)
+        return objective.terms(self._model, told, seed), _toggles(told)[1]
 
 
 def evaluate(
@@ -86,28 +90,49 @@ def evaluate(
         held_out, seed, crops: as of `Examiner`.
 
     Returns:
-        With histogram_sound_bits_per_sample of a model that predicts samples, and table_timing_bits_per_second of one
-        that has a gate.
+        With histogram_sound_bits_per_sample of a model that predicts samples, and, of one that has a gate, timing on
+        whole dialogues and table_timing_bits_per_second.
     """
     examiner = Examiner(model, held_out, seed, crops)
     exam = examiner()
-    bars = _bars(model, train, examiner.batches(), seed) if isinstance(model, Speaker) else {}
-    return Exam(exam.figures | bars, exam.hazards)
+    figures = exam.figures
+    if isinstance(model, Speaker) and model.sound.coding:
+        figures |= {"histogram_sound_bits_per_sample": _histogram_bits(model, train, examiner.batches(), seed)}
+    if model.mode != "dialogue":
+        return Exam(figures, None)
+    timing = _timing(model, train, held_out, seed)
+    return Exam(figures | timing.figures, timing.hazards)
 
 
-def _bars(model: Speaker, train, batches, seed: int) -> dict[str, float]:
-    config, histogram = model.config, None
-    if model.sound.coding:
-        counted = model.batches(train, seed, 0).take(_HISTOGRAM_BATCHES).map(model.view)
-        histogram = baselines.LevelHistogram(counted, config.sample_rate, model.sound.coding)
-    table = baselines.TableBits(counted_tables(train), config.warmup_seconds) if model.mode == "dialogue" else None
+def _histogram_bits(model: Speaker, train, batches, seed: int) -> float:
+    counted = model.batches(train, seed, 0).take(_HISTOGRAM_BATCHES).map(model.view)
+    histogram = baselines.LevelHistogram(counted, model.config.sample_rate, model.sound.coding)
     for batch in batches:
-        if table:
-            table.add(batch)
-        if histogram:
-            histogram.add(model.view(batch))
-    timing = {"table_timing_bits_per_second": table.result()} if table else {}
-    return timing | ({"histogram_sound_bits_per_sample": histogram.result()} if histogram else {})
+        histogram.add(model.view(batch))
+    return histogram.result()
+
+
+def _timing(model, train, held_out, seed: int) -> Exam:
+    """Of whole dialogues, one after the other, with the bits of the counted table."""
+    longest = max(record.n_frames for _, record in held_out.records) / FRAMES_PER_SECOND
+    shape = min(longest, _LONGEST_SECONDS), 1, seed, 0, False
+    dialogues, n = pipeline.crops(held_out, *shape), pipeline.n_batches(held_out, *shape)
+    table = baselines.TableBits(counted_tables(train), model.config.warmup_seconds)
+    predict = tf.function(lambda batch, draw: _toggles(objective.predict(model, batch, draw)), autograph=False)
+    totals, hazards = {}, 0.0
+    for i, batch in enumerate(tqdm(dialogues, "whole dialogues", total=n, unit="dialogue", leave=False)):
+        terms, counted = predict(batch, tf.constant([seed, -1 - i], tf.int32))
+        for name, values in objective.numbers(terms).items():
+            totals[name] = totals.get(name, 0.0) + np.array(values)
+        hazards += counted.numpy().astype(np.float64)
+        table.add(batch)
+    figures = objective.figures(totals, model.config.hop) | reliability.figures(hazards)
+    return Exam(figures | {"table_timing_bits_per_second": table.result()}, hazards)
+
+
+def _toggles(told):
+    told_of = [tf.sigmoid(told["toggle"]), *(told[key] for key in ("toggled", "gate_before", "role", "scored"))]
+    return objective.timing(told), reliability.counts(*told_of)
 
 
 def brief(figures: dict[str, float]) -> str:

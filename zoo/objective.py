@@ -86,18 +86,26 @@ def predict(model, batch: dict, seed: tf.Tensor, training: bool = False) -> dict
 
 def terms(model, told: dict, seed: tf.Tensor, training: bool = False) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
     """As of `sums`, from what `predict` returns."""
-    gate, scored, toggled = told["gate"], told["scored"], told["toggled"]
-    toggle = tf.nn.sigmoid_cross_entropy_with_logits(toggled, told["toggle"])
+    gate, scored = told["gate"], told["scored"]
     codes = model.acoustic.codes
     code = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.minimum(told["code"], codes - 1), told["code_logits"])
     return {
-        "toggle": _weighted(toggle, scored),
-        "expected_toggles": (tf.reduce_sum(tf.sigmoid(told["toggle"]) * scored), tf.reduce_sum(scored)),
-        "toggles": (tf.reduce_sum(toggled * scored), tf.reduce_sum(scored)),
+        **timing(told),
         **_projection(model, told, told["context"], scored),
         # One code is none: it tells nothing and costs nothing.
         **({"code": _weighted(code, scored * gate)} if codes > 1 else {}),
         model.sound.term: sound(model, told["own_audio"], gate, told["condition"], scored, seed, told["row"], training),
+    }
+
+
+def timing(told: dict) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+    """The terms of the gate alone, from what `predict` returns."""
+    scored, toggled = told["scored"], told["toggled"]
+    toggle = tf.nn.sigmoid_cross_entropy_with_logits(toggled, told["toggle"])
+    return {
+        "toggle": _weighted(toggle, scored),
+        "expected_toggles": (tf.reduce_sum(tf.sigmoid(told["toggle"]) * scored), tf.reduce_sum(scored)),
+        "toggles": (tf.reduce_sum(toggled * scored), tf.reduce_sum(scored)),
     }
 
 
