@@ -21,14 +21,12 @@ from datasets import pipeline
 from datasets.errors import InputError
 from zoo import registry
 from zoo.agent import Learner
-from zoo.tacotron import noise, pictures, text, utterances
-from zoo.tacotron.attention import ZoneoutStack
-from zoo.tacotron.postnet import CBHGPostNet, ConvolvedPostNet, Levels
-from zoo.tacotron.reading import ReadingDecoder, TextAttention, off_diagonal
+from zoo.tacotron import noise, pictures, text, text_parts, utterances
+from zoo.tacotron.postnet import Levels
+from zoo.tacotron.reading import off_diagonal
 from zoo.tacotron.spectra import FRAMES_PER_SECOND, Spectra
 from zoo.tacotron.style import Manner
 from zoo.tacotron.text_config import PRESETS, TextConfig
-from zoo.tacotron.tiers import Prenet
 
 _COUNTED_FRAMES = 50_000
 # Nothing takes longer to say; a decoder that goes on does not find the end.
@@ -68,7 +66,7 @@ class TextToSpeech(Learner):
     def __init__(self, config: TextConfig, **kwargs):
         super().__init__(config, **kwargs)
         self.spectra = Spectra(config.sample_rate, config.mel_bands)
-        self.encoder = _encoder(config)
+        self.encoder = text_parts.encoder(config)
         self.manner = Manner(
             config.mel_bands,
             self.encoder.width,
@@ -83,8 +81,8 @@ class TextToSpeech(Learner):
             self.voice = keras.layers.Embedding(config.voices, config.voice_channels, name="voice")
             self.voice.build()
         memory = self.encoder.width + self.manner.placed + config.voice_channels
-        self.decoder = _decoder(config, memory)
-        self.postnet = _postnet(config, self.spectra)
+        self.decoder = text_parts.decoder(config, memory)
+        self.postnet = text_parts.postnet(config, self.spectra)
         self.levels = Levels(config.mel_bands, name="levels")
         parts = [self.encoder, self.manner, self.decoder, self.postnet, self.levels]
         self.linear_levels = None
@@ -280,37 +278,6 @@ class TextToSpeech(Learner):
         manner = self.manner_of(utterances.sound(prepared, chosen)) if self.manner.width else None
         voice = pipeline.voice_of(prepared.records[chosen.dialogue][1].speakers[chosen.channel])
         return self.read([chosen.text], [voice], seed, manner)[0].audio[None]
-
-
-def _encoder(config: TextConfig):
-    if config.family == "tacotron2":
-        return text.TextEncoder(config.encoder_channels, config.encoder_layers, config.encoder_kernel, name="encoder")
-    prenet = Prenet(config.prenet_channels, config.dropout, name="prenet")
-    cbhg = text.BothWaysCBHG(config.prenet_channels[-1], config.bank, config.highways, name="cbhg")
-    return text.CBHGTextEncoder(config.encoder_channels, prenet, cbhg, name="encoder")
-
-
-def _decoder(config: TextConfig, memory_channels: int) -> ReadingDecoder:
-    attention = TextAttention(
-        config.attention_channels,
-        memory_channels,
-        config.key_channels,
-        config.location_filters if config.family == "tacotron2" else 0,
-        config.location_taps,
-        name="attention",
-    )
-    prenet = Prenet(config.prenet_channels, config.dropout, name="prenet")
-    stack = ZoneoutStack(config.decoder_channels, config.decoder_layers, name="stack")
-    return ReadingDecoder(config.mel_bands, config.reduction, prenet, attention, stack, config.zoneout, name="decoder")
-
-
-def _postnet(config: TextConfig, spectra: Spectra):
-    if config.family == "tacotron2":
-        return ConvolvedPostNet(
-            config.mel_bands, config.postnet_channels, config.postnet_layers, config.postnet_kernel, name="postnet"
-        )
-    cbhg = text.BothWaysCBHG(config.postnet_channels, config.postnet_bank, config.highways, name="cbhg")
-    return CBHGPostNet(config.mel_bands, spectra.bins, cbhg, name="postnet")
 
 
 def _exists(n, x):
