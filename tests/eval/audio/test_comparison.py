@@ -47,6 +47,7 @@ def write_answers(folder, talk, rate=8000, broken=None):
     return Recordings(folder)
 
 
+@pytest.mark.slow
 def test_table_files_and_page(talk, tmp_path, measured, capsys):
     models = [write_answers(tmp_path / "mine", talk)]
     scores = compare.compare(talk(), models, Settings(tmp_path / "out", **FAST))
@@ -74,6 +75,7 @@ def test_without_the_flag_there_is_no_sound(talk, tmp_path, measured):
     assert "How it sounds" not in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_lower_rate_than_the_corpus_is_a_line(talk, tmp_path, measured):
     corpus = talk(sample_rate=16000)
     models = [write_answers(tmp_path / "low", talk), write_answers(tmp_path / "high", talk)]
