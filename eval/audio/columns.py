@@ -47,7 +47,7 @@ def _dnsmos() -> list[Column]:
 _PITCH = (
     Column("pitch_percent", "pitch %", "Mean percentage of f0 and voiced share.", 0),
     Column("f0_median", "f0, Hz", "Median fundamental frequency.", 0),
-    Column("f0_spread", "spread, st", "From the 10th to the 90th percentile of f0, semitones.", 1),
+    Column("f0_spread", "spread, st", "From the 10th to the 90th percentile of f0 in a dialogue, semitones.", 1),
     _proxy("f0_distance", "f0 dist., st", "Wasserstein distance of f0 to that of other real speech, semitones.", 2),
     _proxy("voiced_share", "voiced", "Share of speech that has a voice.", 2),
     _proxy("hnr", "HNR, dB", "Harmonics-to-noise ratio of what has a voice.", 1),

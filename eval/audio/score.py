@@ -121,7 +121,12 @@ class Scorer:
         result = {"speech_seconds": row.speech_seconds, "speech_share": row.speech_seconds / max(row.seconds, 1e-9)}
         if row.replayed is not None:
             result["replayed"] = row.replayed
-        return result | statistics.values(statistics.add([statistics.sums_of(each) for each in row.features]))
+        sums = _by_dialogue(row)
+        spreads = [statistics.values(each)["f0_spread"] for each in sums.values()]
+        spreads = [spread for spread in spreads if np.isfinite(spread)]
+        # Within dialogues: the voices of different people are no intonation.
+        result["f0_spread"] = float(np.mean(spreads)) if spreads else np.nan
+        return statistics.values(statistics.add(list(sums.values()))) | result
 
     def _ends(self, share: float) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
         """All proxies of the real speech and of the noise, thinned to a share, and the errors of kernel distances."""
@@ -226,12 +231,15 @@ def _vectors(row: Measured, halves: Mapping[str, int], half: int, name: str, sha
     return statistics.thinned(vectors, MOST_KERNEL_VECTORS / max(len(vectors), 1))
 
 
-def _per_dialogue(row: Measured) -> list[dict[str, Any]]:
-    by_dialogue: dict[str, list[statistics.Sums]] = {}
+def _by_dialogue(row: Measured) -> dict[str, statistics.Sums]:
+    sums: dict[str, list[statistics.Sums]] = {}
     for dialogue, features in zip(row.dialogues, row.features, strict=True):
-        by_dialogue.setdefault(dialogue, []).append(statistics.sums_of(features))
-    totals = {name: statistics.add(sums) for name, sums in by_dialogue.items()}
+        sums.setdefault(dialogue, []).append(statistics.sums_of(features))
+    return {name: statistics.add(each) for name, each in sums.items()}
+
+
+def _per_dialogue(row: Measured) -> list[dict[str, Any]]:
     return [
         {"dialogue": name, "speech_seconds": float(total["seconds"])} | statistics.values(total)
-        for name, total in totals.items()
+        for name, total in _by_dialogue(row).items()
     ]

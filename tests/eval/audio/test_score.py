@@ -50,6 +50,7 @@ def test_real_speech_and_noise_are_the_ends(scorer):
         assert human[f"{name}_percent"] == pytest.approx(100) and noise[f"{name}_percent"] == pytest.approx(0)
     assert human["babble_quality"] == pytest.approx(100) and noise["babble_quality"] == pytest.approx(0)
     assert human["headline"] == ["frechet_speech", "pitch"]
+    assert human["f0_spread"] == pytest.approx(2 * 1.28 * 2, rel=0.1)  # Of a normal with a deviation of 2 semitones.
     assert human["f0_median"] == pytest.approx(120, rel=0.03) and human["phone_rate"] == pytest.approx(18)
     assert [each["dialogue"] for each in human["per_dialogue"]] == NAMES
 
