@@ -15,6 +15,7 @@ import math
 import tensorflow as tf
 
 from datasets.dialogue import FRAMES_PER_SECOND
+from zoo import apart
 from zoo.coding import jittered
 from zoo.dialogue_tier import projection_labels
 from zoo.layers import hashed_uniform, mixed_bfloat16
@@ -166,13 +167,21 @@ def sound(model, own_audio, gate, condition, scored, seed, row, training=False, 
     audio = tf.reshape(cut(frames, extra=1), [n * config.windows, (window + 1) * config.hop])
     open_frames = cut(gate if running is None else running)
     counted = cut(gate) * cut(scored) * tf.cast(tf.range(window) >= lead, tf.float32)
-    heard = {}
+    given = [audio, open_frames, counted]
     if training and config.input_noise:
         uniform = _uniform(seed, row, [config.windows, (window + 1) * config.hop, 2], _INPUT_NOISE)
         uniform = tf.reshape(uniform, [n * config.windows, (window + 1) * config.hop, 2])
-        heard["heard"] = jittered(model.sound.coding, audio, config.input_noise, uniform)
-    nats = model.sound.nats(audio, open_frames, cut(condition), **heard)
-    return _weighted(nats, tf.repeat(counted, tf.shape(nats)[1] // window, axis=1))
+        given.append(jittered(model.sound.coding, audio, config.input_noise, uniform))
+
+    def bits(condition, audio, open_frames, counted, *heard):
+        nats = model.sound.nats(audio, open_frames, condition, *heard)
+        return _weighted(nats, tf.repeat(counted, tf.shape(nats)[1] // window, axis=1))
+
+    told = cut(condition)
+    if not (training and model.sound.rows_apart and not tf.config.list_physical_devices("GPU")):
+        return bits(told, *given)
+    one = apart.total(lambda *row: bits(*row)[0], [told], given, model.sound.trainable_variables)
+    return one, tf.reduce_sum(counted) * config.hop
 
 
 def _uniform(seed: tf.Tensor, row: tf.Tensor, shape: list, stream: int) -> tf.Tensor:

@@ -21,10 +21,12 @@ class SoundTier(keras.layers.Layer, abc.ABC):
     Attributes:
         receptive_samples: how many samples before a sample count, `math.inf` where all do.
         lead_frames: int. Frames at the start of a training window that are heard but not scored.
+        rows_apart: whether a CPU trains it faster one window after the other, see `zoo.apart`.
         term: what the objective calls its likelihood: "sound" is of samples, "mel" of spectra.
     """
 
     term = "sound"
+    rows_apart = False
     receptive_samples: float
     lead_frames: int
 

@@ -21,6 +21,8 @@ class DilatedSound(SoundTier):
         dilations: ints. In samples, one a layer.
     """
 
+    rows_apart = True
+
     def __init__(
         self, hop, coding, condition_channels, channels, skip_channels, head_channels, dilations, positions=1, **kwargs
     ):
