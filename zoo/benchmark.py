@@ -5,6 +5,10 @@
 
 A training step is timed on random sound: seconds of two-channel audio that it eats a second, the median of rounds in
 which the models take turns. It is one whole step of `zoo.train`, both speakers of every crop, gradients and optimiser.
+
+    python -m zoo.benchmark --train --peers                     sound tiers alone, beside a peer of the same size
+
+See `zoo.peers`.
 """
 
 import time
@@ -59,9 +63,11 @@ def training_step(model_class, config, jit: bool | None = None):
     return step
 
 
-def time_training(wanted: dict[tuple[str, str], tuple[type, Any]], rounds: int) -> list[dict[str, Any]]:
+def time_training(
+    wanted: dict[tuple[str, str], tuple[type, Any]], rounds: int, jit: bool | None = None
+) -> list[dict[str, Any]]:
     """For each (model, preset): audio_seconds_per_second (median), its range, seconds_per_step and parameters."""
-    steps = {key: training_step(*found) for key, found in wanted.items()}
+    steps = {key: training_step(*found, jit) for key, found in wanted.items()}
     seconds = {key: [] for key in steps}
     with tqdm.tqdm(total=(rounds + 1) * len(steps), desc="training steps", unit="step") as bar:
         for round_ in range(rounds + 1):
@@ -102,6 +108,8 @@ def _wanted() -> dict[tuple[str, str], tuple[type, Any]]:
 
 def _define_flags() -> None:
     flags.DEFINE_bool("train", False, "Time one step of training.")
+    flags.DEFINE_bool("peers", False, "Time sound tiers alone, in turn with r9y9's wavenet-vocoder where installed.")
+    flags.DEFINE_bool("jit", None, "Compile the step with XLA; default: as in training.")
     flags.DEFINE_list("models", None, "Names of models; default: all that are trained.")
     flags.DEFINE_list("presets", ["tiny"], "Their presets.")
     flags.DEFINE_integer("rounds", 5, "How often every model takes its turn.", lower_bound=1)
@@ -115,7 +123,13 @@ def main(argv: list[str]) -> None:
     from zoo import devices
 
     print(f"devices: {devices.describe()}")
-    timed = time_training(_wanted(), FLAGS.rounds)
+    found = {"peers": _time_peers()} if FLAGS.peers else {"train": _time_models()}
+    if FLAGS.json:
+        files.write_json(FLAGS.json, found)
+
+
+def _time_models() -> list[dict[str, Any]]:
+    timed = time_training(_wanted(), FLAGS.rounds, FLAGS.jit)
     print(f"{'model':12} {'preset':12} {'s a step':>9} {'audio s/s':>10} {'range':>14}")
     for row in timed:
         low, high = row["range"]
@@ -123,8 +137,27 @@ def main(argv: list[str]) -> None:
         print(
             f"{row['model']:12} {row['preset']:12} {row['seconds_per_step']:9.3f} {speed:10.2f} {low:6.2f}-{high:.2f}"
         )
-    if FLAGS.json:
-        files.write_json(FLAGS.json, {"train": timed})
+    return timed
+
+
+def _time_peers() -> list[dict[str, Any]]:
+    from zoo import peers
+
+    steps = peers.steps()
+    if peers.PEER not in steps:
+        print("the peer is not installed: pip install torch==2.13.0 wavenet-vocoder==0.1.1")
+    timed = peers.rate(steps, FLAGS.rounds)
+    print(f"{'step':32} {'audio s/s':>10} {'range':>14} {'a CPU second':>13} {'of the peer, wall and CPU':>26}")
+    rows = []
+    for name, rates in timed.items():
+        # Rounds are compared one by one: what slows one down slows the next one too.
+        of_peer = np.median(rates / timed[peers.PEER], axis=0).tolist() if peers.PEER in timed else None
+        wall, cpu = np.median(rates, axis=0)
+        rows.append({"step": name, "audio_seconds_per_second": wall, "per_cpu_second": cpu, "of_the_peer": of_peer})
+        shown = "-" if of_peer is None else "{:.2f}, {:.2f}".format(*of_peer)
+        low, high = rates[:, 0].min(), rates[:, 0].max()
+        print(f"{name:32} {wall:10.2f} {low:7.2f}-{high:.2f} {cpu:13.2f} {shown:>26}")
+    return rows
 
 
 if __name__ == "__main__":
