@@ -14,12 +14,12 @@ from zoo.layers import LEVELS, SmoothLevels, running_sum, sample_categorical
 
 _MU = 255.0
 _A = 87.6
-_STEP = 2.0**-15
-_COMPONENTS = 10
+STEP = 2.0**-15
+COMPONENTS = 10
 # Half a step of 16 bits is e^-11; sharper logistics all mean one step.
-_SHARPEST = -12.0
+SHARPEST = -12.0
 # What a fresh network's zeros stand for: e^-4 is the loudness of soft speech.
-_LOG_SCALE = -4.0
+LOG_SCALE = -4.0
 
 
 def find(name: str) -> "Levels | Logistics":
@@ -91,13 +91,13 @@ class Logistics:
     Of the 30 numbers that are predicted, ten are the components' logits, ten the means, ten the logarithms of scale.
     """
 
-    parameters = 3 * _COMPONENTS
+    parameters = 3 * COMPONENTS
     dtype = tf.float32
     initializer = "glorot_uniform"
 
     def encode(self, audio: tf.Tensor) -> tf.Tensor:
         """float [-1, 1] to the nearest 16-bit step, float32; what is beyond counts as full scale."""
-        return tf.clip_by_value(tf.round(audio / _STEP) * _STEP, -1.0, 1.0 - _STEP)
+        return tf.clip_by_value(tf.round(audio / STEP) * STEP, -1.0, 1.0 - STEP)
 
     def decode(self, samples: tf.Tensor) -> tf.Tensor:
         return samples
@@ -106,13 +106,13 @@ class Logistics:
         """-log P(16-bit sample): parameters [..., 30], samples [...] -> [...]."""
         weight, mean, log_scale = self._split(parameters)
         sharp, x = tf.exp(-log_scale), samples[..., None]
-        above, below = (x + _STEP / 2 - mean) * sharp, (x - _STEP / 2 - mean) * sharp
+        above, below = (x + STEP / 2 - mean) * sharp, (x - STEP / 2 - mean) * sharp
         middle = (x - mean) * sharp
         share = tf.sigmoid(above) - tf.sigmoid(below)
         # In the tails, where two numbers that are almost one are subtracted, the density in the middle of the step.
-        density = middle - log_scale - 2.0 * tf.nn.softplus(middle) + math.log(_STEP)
+        density = middle - log_scale - 2.0 * tf.nn.softplus(middle) + math.log(STEP)
         inside = tf.where(share > 1e-4, tf.math.log(tf.maximum(share, 1e-12)), density)
-        first, last = x < -1.0 + _STEP / 2, x > 1.0 - 1.5 * _STEP
+        first, last = x < -1.0 + STEP / 2, x > 1.0 - 1.5 * STEP
         each = tf.where(first, -tf.nn.softplus(-above), tf.where(last, -tf.nn.softplus(below), inside))
         return -tf.reduce_logsumexp(tf.nn.log_softmax(weight) + each, axis=-1)
 
@@ -125,7 +125,7 @@ class Logistics:
         weight, mean, log_scale = self._split(parameters)
         share = tf.nn.softmax(weight / temperature)
         chosen = sample_categorical(weight / temperature, uniform)
-        pick = tf.one_hot(chosen, _COMPONENTS)
+        pick = tf.one_hot(chosen, COMPONENTS)
         mean, log_scale, share, until = (
             tf.reduce_sum(pick * each, axis=-1) for each in (mean, log_scale, share, running_sum(share))
         )
@@ -143,11 +143,11 @@ class Logistics:
         curve = Levels("mu-law")
         edges = tf.concat([[-1.0], curve.edges(), [1.0]], axis=0)
         levels = curve.encode(audio)
-        return levels, tf.math.log(tf.gather((edges[1:] - edges[:-1]) / _STEP, levels)) / math.log(2.0)
+        return levels, tf.math.log(tf.gather((edges[1:] - edges[:-1]) / STEP, levels)) / math.log(2.0)
 
     def _split(self, parameters):
         weight, mean, log_scale = tf.split(parameters, 3, axis=-1)
-        return weight, mean, tf.maximum(log_scale + _LOG_SCALE, _SHARPEST)
+        return weight, mean, tf.maximum(log_scale + LOG_SCALE, SHARPEST)
 
 
 def jittered(coding: "Levels | Logistics", audio: tf.Tensor, share: float, uniform: tf.Tensor) -> tf.Tensor:

@@ -1,7 +1,7 @@
 """What the compiled loops of samples share: the arithmetic, and a batch dealt out to the cores.
 
 They are the part that nv-wavenet plays on a GPU, on a CPU by numba: same weights and random numbers as the graph, no
-graph. tanh is a rational fit with an error below 4e-6 on the whole line.
+graph.
 """
 
 import abc
@@ -13,14 +13,24 @@ import numba
 import numpy as np
 import tensorflow as tf
 
+from zoo.coding import COMPONENTS, LOG_SCALE, SHARPEST, STEP, Levels
 from zoo.layers import LEVELS
 
-_TANH_LIMIT = np.float32(8.5)
-_P0, _P1, _P2, _P3 = (np.float32(c) for c in (0.999983549, 0.120968923, 2.10208446e-3, 3.17574677e-6))
-_Q1, _Q2, _Q3 = (np.float32(c) for c in (0.454251647, 0.0202323962, 1.24105980e-4))
+# exp(x) = 2^n exp(r) with r within half of ln 2; there the polynomial through seven Chebyshev nodes is off by 5e-9.
+_LOG2_E, _LN_2 = np.float32(1.0 / math.log(2.0)), np.float32(math.log(2.0))
+_LEAST_EXPONENT, _MOST_EXPONENT = np.float32(-87.0), np.float32(88.0)
+_NODES = np.polynomial.Chebyshev.interpolate(np.exp, 6, [-0.35, 0.35])
+_C0, _C1, _C2, _C3, _C4, _C5, _C6 = _NODES.convert(kind=np.polynomial.Polynomial).coef.astype(np.float32)
+_BIAS, _MANTISSA_BITS, _SHIFT = np.int32(127), np.int32(23), np.int32(128)
+_ROUNDING = np.float32(128.5)
 # Python's division by zero would keep the loops from being vectorised.
 compiled = numba.njit(fastmath=True, nogil=True, cache=True, error_model="numpy")
-_ONE, _HALF = np.float32(1.0), np.float32(0.5)
+_ONE, _TWO = np.float32(1.0), np.float32(2.0)
+_STEP, _STEPS = np.float32(STEP), np.float32(1.0 / STEP)
+_LOG_SCALE, _SHARPEST = np.float32(LOG_SCALE), np.float32(SHARPEST)
+_BLOCK = 16
+# As of the graph: how near the ends a draw within one logistic may lie.
+_NEAREST = np.float32(1e-5)
 
 
 class FusedSound(abc.ABC):
@@ -33,8 +43,11 @@ class FusedSound(abc.ABC):
 
     def __init__(self, sound, context_samples: int):
         self.hop = sound.hop
-        self.decode = sound.coding.decode(tf.range(LEVELS)).numpy()
-        self._edges = sound.coding.edges().numpy()
+        self._coding = sound.coding
+        of_levels = isinstance(sound.coding, Levels)
+        # Of numbers there is nothing to look up.
+        self.decode = sound.coding.decode(tf.range(LEVELS)).numpy() if of_levels else np.zeros(0, np.float32)
+        self._edges = sound.coding.edges().numpy() if of_levels else None
         self._context_samples = context_samples
         self._cores = len(os.sched_getaffinity(0))
         self._pool = concurrent.futures.ThreadPoolExecutor(self._cores)
@@ -44,12 +57,16 @@ class FusedSound(abc.ABC):
         """The graph's state as one array [batch, ...], which the loop then keeps."""
 
     @abc.abstractmethod
-    def speak_rows(self, rows, frames, levels, gate, conditions, buffers, uniforms, inverse_temperature) -> None:
+    def speak_rows(
+        self, rows, frames, past, gate, conditions, buffers, uniforms, inverse_temperature, told, predicted
+    ) -> None:
         """Some rows of a batch: fills `frames` where the gate is open, and moves `buffers` on by a frame.
 
         Args:
             rows: int [n].
-            levels: int [batch, context_samples], of the frame before.
+            past: float32 [batch, context_samples], tokens of the frame before.
+            told: float32 [batch, hop], tokens that are heard instead of those drawn, or [batch, 0].
+            predicted: float32 [batch, hop, parameters], filled with what each sample is drawn from, or [batch, 0, 0].
             The rest as of `generate`.
         """
 
@@ -66,50 +83,166 @@ class FusedSound(abc.ABC):
         Returns:
             float32 [batch, hop], zeros where the gate is shut.
         """
+        none = np.zeros((len(past), 0), np.float32), np.zeros((len(past), 0, 0), np.float32)
+        return self._run(past, gate, conditions, buffers, uniforms, temperature, *none)
+
+    def predict(self, past, frame, conditions, buffers) -> np.ndarray:
+        """Teacher-forced over one frame, as `SoundTier.predict` with all gates open; `buffers` go on in place.
+
+        Args:
+            past, frame: float32 [batch, hop], the frame before and the one that is predicted.
+            conditions, buffers: as of `generate`.
+
+        Returns:
+            float32 [batch, hop, parameters].
+        """
+        gate, uniforms = np.ones(len(past), bool), np.zeros_like(frame)
+        predicted = np.zeros((*frame.shape, self._coding.parameters), np.float32)
+        self._run(past, gate, conditions, buffers, uniforms, 1.0, self._tokens(frame), predicted)
+        return predicted
+
+    def compile(self, conditions, buffers) -> None:
+        """Compiles the loop, or reads it from the cache, by a frame in which nobody speaks; state as of `generate`."""
+        nothing = np.zeros((len(buffers), self.hop), np.float32)
+        self.generate(nothing, np.zeros(len(buffers), bool), conditions, buffers.copy(), nothing, 1.0)
+
+    def _run(self, past, gate, conditions, buffers, uniforms, temperature, told, predicted) -> np.ndarray:
         frames = np.zeros_like(uniforms)
-        levels = np.searchsorted(self._edges, past[:, self.hop - self._context_samples :], side="right")
+        before = self._tokens(past[:, self.hop - self._context_samples :])
         inverse_temperature = np.float32(1.0 / temperature)
-
-        def work(rows):
-            self.speak_rows(rows, frames, levels, gate, conditions, buffers, uniforms, inverse_temperature)
-
+        batch = frames, before, gate, conditions, buffers, uniforms, inverse_temperature, told, predicted
         # Open rows are the work; dealt out in turn, each core has its share of them.
         order = np.argsort(~gate, kind="stable")
         shares = [order[core :: self._cores] for core in range(min(self._cores, len(order)))]
-        list(self._pool.map(work, shares)) if len(shares) > 1 else work(order)
+        if len(shares) > 1:
+            list(self._pool.map(lambda rows: self.speak_rows(rows, *batch), shares))
+        else:
+            self.speak_rows(order, *batch)
         return frames
+
+    def _tokens(self, sound: np.ndarray) -> np.ndarray:
+        """What the loop hears of float32 [batch, n]: a level's number, or a 16-bit sample."""
+        if self._edges is None:
+            return self._coding.encode(sound).numpy()
+        return np.searchsorted(self._edges, sound, side="right").astype(np.float32)
+
+
+@compiled
+def exp(x):
+    """e^x within 3e-7 of it; unlike the library's, it is vectorised."""
+    x = min(max(x, _LEAST_EXPONENT), _MOST_EXPONENT)
+    n = np.int32(np.int32(x * _LOG2_E + _ROUNDING) - _SHIFT)
+    r = x - np.float32(n) * _LN_2
+    y = _C0 + r * (_C1 + r * (_C2 + r * (_C3 + r * (_C4 + r * (_C5 + r * _C6)))))
+    return y * np.int32(np.int32(n + _BIAS) << _MANTISSA_BITS).view(np.float32)
 
 
 @compiled
 def tanh(x):
-    x = min(max(x, -_TANH_LIMIT), _TANH_LIMIT)
-    z = x * x
-    return x * (_P0 + z * (_P1 + z * (_P2 + z * _P3))) / (_ONE + z * (_Q1 + z * (_Q2 + z * _Q3)))
+    return _ONE - _TWO / (_ONE + exp(_TWO * x))
+
+
+@compiled
+def sigmoid(x):
+    return _ONE / (_ONE + exp(-x))
 
 
 @compiled
 def add_product(total, vector, matrix):
-    """total += vector @ matrix; the inner loop runs along contiguous memory."""
-    for i in range(vector.shape[0]):
+    """total += vector @ matrix; the inner loop runs along contiguous memory, over eight rows at a time."""
+    n = vector.shape[0]
+    whole = n - n % 8
+    for i in range(0, whole, 8):
+        a, b, c, d = vector[i], vector[i + 1], vector[i + 2], vector[i + 3]
+        e, f, g, h = vector[i + 4], vector[i + 5], vector[i + 6], vector[i + 7]
+        for j in range(total.shape[0]):
+            one = (a * matrix[i, j] + b * matrix[i + 1, j]) + (c * matrix[i + 2, j] + d * matrix[i + 3, j])
+            two = (e * matrix[i + 4, j] + f * matrix[i + 5, j]) + (g * matrix[i + 6, j] + h * matrix[i + 7, j])
+            total[j] += one + two
+    for i in range(whole, n):
         value = vector[i]
         for j in range(total.shape[0]):
             total[j] += value * matrix[i, j]
 
 
 @compiled
-def sample(logits, uniform, inverse_temperature, cumulative):
-    """Inverse-CDF draw from a softmax."""
+def add_token(total, token, table):
+    """total += the row of a level [256, n], or what a linear layer of one number, [2, n], makes of it."""
+    if table.shape[0] == LEVELS:
+        row = table[int(token)]
+        for j in range(total.shape[0]):
+            total[j] += row[j]
+    else:
+        for j in range(total.shape[0]):
+            total[j] += token * table[0, j] + table[1, j]
+
+
+def token_table(embedding) -> np.ndarray:
+    """Of a coding's embedding, for `add_token`."""
+    if hasattr(embedding, "embeddings"):
+        return np.ascontiguousarray(np.asarray(embedding.embeddings, np.float32))
+    return np.stack([np.asarray(embedding.kernel, np.float32), np.asarray(embedding.bias, np.float32)])
+
+
+@compiled
+def as_sound(token, decode):
+    """A token's sample in [-1, 1]."""
+    return decode[int(token)] if decode.shape[0] else token
+
+
+@compiled
+def draw(parameters, uniform, inverse_temperature, room):
+    """A token of what was predicted: of 256 logits, or of a mixture of logistics; room [parameters]."""
+    if parameters.shape[0] == LEVELS:
+        return np.float32(sample(parameters, uniform, inverse_temperature, room))
+    return sample_logistics(parameters, uniform, inverse_temperature, room)
+
+
+@compiled
+def sample(logits, uniform, inverse_temperature, shares):
+    """Inverse-CDF draw from a softmax; summed in float64, as in the graph, and by blocks, of which one is searched."""
     highest = logits[0]
     for i in range(1, LEVELS):
         highest = max(highest, logits[i])
-    total = np.float32(0.0)
     for i in range(LEVELS):
-        total += math.exp((logits[i] - highest) * inverse_temperature)
-        cumulative[i] = total
-    threshold, level = uniform * total, 0
-    for i in range(LEVELS - 1):
-        level += cumulative[i] < threshold
+        shares[i] = exp((logits[i] - highest) * inverse_temperature)
+    total = 0.0
+    for i in range(LEVELS):
+        total += np.float64(shares[i])
+    threshold, until, level = np.float64(uniform) * total, 0.0, 0
+    for block in range(0, LEVELS - _BLOCK, _BLOCK):
+        within = 0.0
+        for i in range(block, block + _BLOCK):
+            within += np.float64(shares[i])
+        if until + within >= threshold:
+            break
+        until, level = until + within, block + _BLOCK
+    until += np.float64(shares[level])
+    while level < LEVELS - 1 and until < threshold:
+        level += 1
+        until += np.float64(shares[level])
     return level
+
+
+@compiled
+def sample_logistics(parameters, uniform, inverse_temperature, cumulative):
+    """As `zoo.coding.Logistics.sample`: parameters [30] -> a 16-bit sample."""
+    highest = parameters[0]
+    for i in range(1, COMPONENTS):
+        highest = max(highest, parameters[i])
+    total = np.float32(0.0)
+    for i in range(COMPONENTS):
+        total += exp((parameters[i] - highest) * inverse_temperature)
+        cumulative[i] = total
+    threshold, chosen = uniform * total, 0
+    for i in range(COMPONENTS - 1):
+        chosen += cumulative[i] < threshold
+    share = cumulative[chosen] - (cumulative[chosen - 1] if chosen else np.float32(0.0))
+    within = min(max(_ONE - (cumulative[chosen] - threshold) / share, _NEAREST), _ONE - _NEAREST)
+    mean = parameters[COMPONENTS + chosen]
+    scale = exp(max(parameters[2 * COMPONENTS + chosen] + _LOG_SCALE, _SHARPEST)) / inverse_temperature
+    drawn = mean + scale * (math.log(within) - math.log1p(-within))
+    return np.float32(min(max(np.rint(drawn * _STEPS) * _STEP, -_ONE), _ONE - _STEP))
 
 
 @compiled
@@ -122,8 +255,3 @@ def add(total, part):
 def rectify(x):
     for i in range(x.shape[0]):
         x[i] = max(x[i], np.float32(0.0))
-
-
-@compiled
-def sigmoid(x):
-    return _HALF + _HALF * tanh(_HALF * x)

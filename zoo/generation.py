@@ -104,7 +104,7 @@ def vocode(model: Speaker, target: np.ndarray, **options) -> np.ndarray:
     n_frames = target.shape[1] // hop
     padded = np.pad(target[:, : n_frames * hop], [(0, 0), (0, hop)]).astype(np.float32)
     frames = padded.reshape(len(target), n_frames + 1, hop)
-    state = _functions(model).listen(tf.constant(frames[:, 0]), model.initial_state(len(target)))
+    state = functions(model).listen(tf.constant(frames[:, 0]), model.initial_state(len(target)))
     return _converse(model, state, lambda t, _: frames[:, t + 1], n_frames, Drawing(**options))[0]
 
 
@@ -117,13 +117,13 @@ def prompted_state(model: DialogueModel, prompt_own, prompt_partner, roles, voic
     if not n_frames:
         return state
     own, partner = (tf.constant(x[:, x.shape[1] - n_frames * hop :], tf.float32) for x in (prompt_own, prompt_partner))
-    return _functions(model).hear(own, partner, state)
+    return functions(model).hear(own, partner, state)
 
 
 def _converse(model, state, partner_at, n_frames: int, drawing: Drawing):
     """Speak and listen, frame by frame; `partner_at(t, own frame)` is what the partner says in frame t."""
-    speak = _speaker(model, state, drawing.engine)
-    listen = _functions(model).listen
+    speak = speaker(model, state, drawing.engine)
+    listen = functions(model).listen
     seed, temperature = tf.constant(drawing.seed), float(drawing.temperature)
     batch, hop = len(state["gate"]), model.config.hop
     audio, gates = np.zeros([batch, n_frames, hop], np.float32), np.zeros([batch, n_frames], bool)
@@ -135,18 +135,14 @@ def _converse(model, state, partner_at, n_frames: int, drawing: Drawing):
     return audio.reshape(batch, n_frames * hop), gates
 
 
-def _speaker(model, state, engine: str):
+def speaker(model: Speaker, state: dict, engine: str) -> Callable:
     """`speak(state, seed, temperature) -> frame [batch, hop], gate bool [batch], state` of an engine."""
     if engine not in ENGINES:
         raise InputError(f"--engine={engine}: must be one of {', '.join(ENGINES)}")
-    if engine == "fused":
-        try:
-            kernel = model.sound.fused()
-            if kernel:
-                return _FusedSpeaker(model, kernel, state)
-        except ImportError as error:
-            print(f"the fused engine needs numba ({error}); going on with the graph")
-    speak = _functions(model).speak
+    kernel = kernel_of(model, state) if engine == "fused" else None
+    if kernel:
+        return FusedSpeaker(model, kernel, state)
+    speak = functions(model).speak
 
     def in_graph(state, seed, temperature):
         frame, gate, state = speak(state, seed, tf.constant(temperature))
@@ -155,13 +151,30 @@ def _speaker(model, state, engine: str):
     return in_graph
 
 
-class _FusedSpeaker:
+def kernel_of(model: Speaker, state: dict):
+    """The compiled loop of a model's sound, ready to run, or None; with a word why where one should be."""
+    try:
+        kernel = model.sound.fused()
+        if kernel:
+            conditions = functions(model).decide(state, tf.constant(0))[1]
+            kernel.compile(conditions.numpy(), kernel.buffers(state["sound"]))
+        return kernel
+    except ImportError as error:
+        print(f"the fused engine needs numba ({error}); going on with the graph")
+    # A compiler fails in many ways, and the graph makes the same sound.
+    except Exception as error:
+        reason = next(iter(str(error).strip().splitlines()), "")
+        print(f"the fused engine does not compile here ({type(error).__name__}: {reason}); going on with the graph")
+    return None
+
+
+class FusedSpeaker:
     """The gate and the code by the graph, the samples by the kernel, whose buffers stay in numpy."""
 
     def __init__(self, model: Speaker, kernel, state: dict):
         self._kernel = kernel
         self._buffers = kernel.buffers(state["sound"])
-        self._decide = _functions(model).decide
+        self._decide = functions(model).decide
 
     def __call__(self, state, seed, temperature):
         past = state["own_past"].numpy()
@@ -172,7 +185,7 @@ class _FusedSpeaker:
         return frame, gate, {**state, "own_past": tf.constant(frame)}
 
 
-def _functions(model: Speaker) -> types.SimpleNamespace:
+def functions(model: Speaker) -> types.SimpleNamespace:
     """The halves of the step as graphs, made once a model."""
 
     def hear(own, partner, state):

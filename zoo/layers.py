@@ -33,8 +33,10 @@ def product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 def sample_categorical(logits: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
     """Inverse-CDF draw: `logits` [..., n] and `uniform` [...] in [0, 1) to int32 [...]."""
-    cumulative = running_sum(tf.nn.softmax(logits))
-    below = tf.reduce_sum(tf.cast(cumulative < uniform[..., None] * cumulative[..., -1:], tf.int32), axis=-1)
+    # Summed in float64: in float32, two ways of adding up would differ in one draw of a hundred thousand.
+    cumulative = running_sum(tf.cast(tf.nn.softmax(logits), tf.float64))
+    threshold = tf.cast(uniform, tf.float64)[..., None] * cumulative[..., -1:]
+    below = tf.reduce_sum(tf.cast(cumulative < threshold, tf.int32), axis=-1)
     return tf.minimum(below, logits.shape[-1] - 1)
 
 
@@ -54,10 +56,11 @@ def hashed_uniform(*places) -> tf.Tensor:
 
 def running_sum(x: tf.Tensor) -> tf.Tensor:
     """Sums so far along the last axis of [..., n], where n is known; in XLA `tf.cumsum` takes n^2 steps on a CPU."""
-    n = x.shape[-1]
+    x = tf.convert_to_tensor(x)
+    n, kind = x.shape[-1], x.dtype.as_numpy_dtype
     block = math.gcd(n, 16)
-    within = tf.matmul(tf.reshape(x, [-1, n // block, block]), np.triu(np.ones((block, block), np.float32)))
-    before = tf.matmul(within[..., -1], np.triu(np.ones((n // block, n // block), np.float32), k=1))
+    within = tf.matmul(tf.reshape(x, [-1, n // block, block]), np.triu(np.ones((block, block), kind)))
+    before = tf.matmul(within[..., -1], np.triu(np.ones((n // block, n // block), kind), k=1))
     return tf.reshape(within + before[..., None], tf.shape(x))
 
 

@@ -42,6 +42,7 @@ class ModelContract:
     name: str
     sizes: dict
     compiled = False  # whether the fused engine has a loop of its own
+    engines_agree = 0.98  # in so many samples
     heard_in: tuple[str, ...] = ("toggle",)
     voiced_in: tuple[str, ...] = ("condition",)
 
@@ -258,7 +259,7 @@ class ModelContract:
 
     @pytest.mark.parametrize("temperature", [1.0, 0.3])
     def test_the_fused_engine_is_the_graph(self, subject, temperature):
-        assert bool(subject.model.sound.fused()) == self.compiled
+        assert bool(generation.kernel_of(subject.model, subject.start())) == self.compiled
         prompt, config = 3 * subject.config.hop, subject.config
         said = {}
         for engine in generation.ENGINES:
@@ -271,7 +272,7 @@ class ModelContract:
         assert gate.any() and not gate.all() and differs(*subject.frames(fused)[:, :2].transpose(1, 0, 2))
         # A draw on the very edge between two levels may fall either way, and what follows it in that spurt.
         close = np.abs(fused - graph) < TOLERANCE
-        assert close.mean() > 0.98 and close[:, : 3 * config.hop].all()
+        assert close.mean() > self.engines_agree and close[:, : 3 * config.hop].all()
 
     def test_a_shut_gate_is_room_tone_and_nothing_is_sampled(self, silent):
         audio, gate, state = silent.generate(silent.partner)

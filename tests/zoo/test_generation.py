@@ -6,6 +6,7 @@ import pytest
 from datasets.errors import InputError
 from tests.zoo import subjects
 from zoo import generation
+from zoo.fused import FusedSound
 
 QUIET = np.zeros((1, 400), np.float32)
 BROKEN = np.where(np.arange(400) == 5, np.nan, 0.0)[None].astype(np.float32)
@@ -55,6 +56,22 @@ def test_without_numba_the_graph_speaks_and_says_so(model, monkeypatch, capsys):
     found, _ = _respond(model)
     np.testing.assert_array_equal(found, wanted)
     assert "the fused engine needs numba (no numba)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("where", ["fused", "compile"])
+def test_a_kernel_that_does_not_compile_falls_back_and_says_why(model, monkeypatch, capsys, where):
+    wanted, _ = _respond(model, engine="graph")
+
+    def fail(self, *arguments):
+        raise RuntimeError("no such instruction\nand a page more")
+
+    monkeypatch.setattr(type(model.sound) if where == "fused" else FusedSound, where, fail)
+    found, _ = _respond(model)
+    np.testing.assert_array_equal(found, wanted)
+    said = capsys.readouterr().out
+    assert said == (
+        "the fused engine does not compile here (RuntimeError: no such instruction); going on with the graph\n"
+    )
 
 
 def test_a_duet_is_two_agents_who_hear_each_other(model):

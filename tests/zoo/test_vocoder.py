@@ -74,7 +74,9 @@ def test_a_seed_repeats_and_engines_agree(model):
     np.testing.assert_array_equal(graph, again)
     assert harness.differs(graph, other) and harness.differs(graph[0], graph[1])
     fused = generation.vocode(model, target, seed=1, engine="fused")
-    assert (np.abs(fused - graph) < harness.TOLERANCE).mean() > 0.9
+    # 16-bit samples part sooner than levels do: `test_parity`.
+    agree = 0.5 if model.config.coding == "mixture" else 0.9
+    assert (np.abs(fused - graph) < harness.TOLERANCE).mean() > agree
 
 
 def test_what_it_says_is_what_is_predicted_of_the_spectra_of_the_target(model):

@@ -27,6 +27,8 @@ class TestWaveNet(harness.TrainedContract):
 class TestWaveNetOfLogistics(harness.TrainedContract):
     name = "wavenet"
     sizes = {**SIZES, "coding": "mixture"}
+    compiled = True
+    engines_agree = 0.7  # Of 16 bits, a draw in some hundreds is rounded the other way, and weights here are wild.
 
     def sound_is_learned(self, first, last):
         # Of 16 bits, 80 steps save no more.

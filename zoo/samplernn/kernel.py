@@ -1,13 +1,24 @@
 """SampleRNN's sample loop as one compiled function.
 
-`SampleTiers.sample_frame` is the reference; the parity test holds this to it. What the perceptron makes of a level at
+`SampleTiers.sample_frame` is the reference; the parity test holds this to it. What the perceptron makes of a token at
 one of its taps is looked up: the embedding and its part of the first product are one table.
 """
 
 import numpy as np
 
-from zoo.fused import FusedSound, add, add_product, compiled, rectify, sample, sigmoid, tanh
-from zoo.layers import LEVELS
+from zoo.fused import (
+    FusedSound,
+    add,
+    add_product,
+    add_token,
+    as_sound,
+    compiled,
+    draw,
+    rectify,
+    sigmoid,
+    tanh,
+    token_table,
+)
 
 _TWO = np.float32(2.0)
 _ONE = np.float32(1.0)
@@ -34,9 +45,8 @@ class FusedSampleTiers(FusedSound):
         sizes = np.array([tier.frame_samples for tier in tiers])
         ends = [(_array(dense.kernel), _array(dense.bias)) for tier in tiers for dense in (tier.entry, tier.up)]
         entry, up = zip(*ends[::2], strict=True), zip(*ends[1::2], strict=True)
-        levels = sound.embedding(np.arange(LEVELS))
         taps = np.split(_array(sound.recent.kernel), sound.taps)
-        table = np.stack([_array(levels) @ tap for tap in taps]).astype(np.float32)
+        table = np.stack([token_table(sound.embedding) @ tap for tap in taps]).astype(np.float32)
         width = table.shape[-1]
         hidden = (
             np.zeros((len(sound.hidden), width, width), np.float32),
@@ -106,24 +116,25 @@ def _advance(x, state, lstm, kernel, bias, own_kernel, own_bias):
 
 @compiled
 def _speak(
-    frame, past, conditions, state, uniforms, inverse_temperature,
+    frame, past, conditions, state, uniforms, inverse_temperature, told, predicted,
     lstm, sizes, entry, entry_bias, given, given_bias, recalled, recalled_bias, up, up_bias,
     table, hidden, hidden_bias, logits, logits_bias, decode,
 ):  # fmt: skip
     """Fills one frame of one speaker; state [tiers, layers, s] goes on."""
     span, taps, width = past.shape[0], table.shape[0], table.shape[2]
-    levels = np.empty(span + frame.shape[0], np.int64)
-    levels[:span] = past
-    sound = np.empty(levels.shape[0], np.float32)
+    tokens = np.empty(span + frame.shape[0], np.float32)
+    tokens[:span] = past
+    sound = np.empty(tokens.shape[0], np.float32)
     for k in range(span):
-        sound[k] = _TWO * decode[past[k]]
+        sound[k] = _TWO * as_sound(past[k], decode)
     longest = 0
     for bias in up_bias:
         longest = max(longest, bias.shape[0])
     below = np.empty((sizes.shape[0], longest), np.float32)
     x = np.empty(conditions.shape[1], np.float32)
     head, rectified = np.empty(width, np.float32), np.empty(width, np.float32)
-    scores, cumulative = np.empty(LEVELS, np.float32), np.empty(LEVELS, np.float32)
+    scores = np.empty(logits.shape[1], np.float32)
+    room = np.empty(logits.shape[1], np.float32)
     for i in range(frame.shape[0]):
         now = span + i
         for tier in range(sizes.shape[0]):
@@ -137,13 +148,13 @@ def _speak(
                     add(x, below[tier - 1, at : at + x.shape[0]])
                 add_product(x, sound[now - size : now], entry[tier])
                 _advance(x, state[tier], lstm, given[tier], given_bias[tier], recalled[tier], recalled_bias[tier])
-                told = below[tier, : up_bias[tier].shape[0]]
-                told[:] = up_bias[tier]
-                add_product(told, x, up[tier])
+                handed = below[tier, : up_bias[tier].shape[0]]
+                handed[:] = up_bias[tier]
+                add_product(handed, x, up[tier])
         at = i % taps * width
         head[:] = below[-1, at : at + width]
         for k in range(taps):
-            add(head, table[k, levels[now - taps + k]])
+            add_token(head, tokens[now - taps + k], table[k])
         for layer in range(hidden.shape[0]):
             rectified[:] = hidden_bias[layer]
             add_product(rectified, head, hidden[layer])
@@ -151,14 +162,17 @@ def _speak(
             head[:] = rectified
         scores[:] = logits_bias
         add_product(scores, head, logits)
-        levels[now] = sample(scores, uniforms[i], inverse_temperature, cumulative)
-        frame[i] = decode[levels[now]]
+        tokens[now] = draw(scores, uniforms[i], inverse_temperature, room)
+        if told.shape[0]:
+            predicted[i] = scores
+            tokens[now] = told[i]
+        frame[i] = as_sound(tokens[now], decode)
         sound[now] = _TWO * frame[i]
 
 
 @compiled
 def _speak_rows(
-    rows, frames, past, gate, conditions, states, uniforms, inverse_temperature,
+    rows, frames, past, gate, conditions, states, uniforms, inverse_temperature, told, predicted,
     lstm, sizes, entry, entry_bias, given, given_bias, recalled, recalled_bias, up, up_bias,
     table, hidden, hidden_bias, logits, logits_bias, decode, initial,
 ):  # fmt: skip
@@ -166,6 +180,7 @@ def _speak_rows(
         if gate[row]:
             _speak(
                 frames[row], past[row], conditions[row], states[row], uniforms[row], inverse_temperature,
+                told[row], predicted[row],
                 lstm, sizes, entry, entry_bias, given, given_bias, recalled, recalled_bias, up, up_bias,
                 table, hidden, hidden_bias, logits, logits_bias, decode,
             )  # fmt: skip

@@ -10,7 +10,6 @@ import math
 import keras
 import tensorflow as tf
 
-from zoo.coding import Levels
 from zoo.layers import NormalisedDense, mixed_bfloat16, split_positions
 from zoo.recurrent import RecurrentStack
 from zoo.sound import SoundTier
@@ -146,7 +145,7 @@ class SampleTiers(SoundTier):
     def fused(self):
         from zoo.samplernn.kernel import FusedSampleTiers
 
-        return FusedSampleTiers(self) if isinstance(self.coding, Levels) else None
+        return FusedSampleTiers(self)
 
     def _run_tiers(self, audio, gate, condition, state):
         """What the perceptron is given [batch, frames * hop, sample_channels], the state, and the levels of `audio`."""

@@ -5,8 +5,19 @@
 
 import numpy as np
 
-from zoo.fused import FusedSound, add, add_product, compiled, rectify, sample, sigmoid, tanh
-from zoo.layers import LEVELS
+from zoo.fused import (
+    FusedSound,
+    add,
+    add_product,
+    add_token,
+    as_sound,
+    compiled,
+    draw,
+    rectify,
+    sigmoid,
+    tanh,
+    token_table,
+)
 
 
 class FusedDilatedSound(FusedSound):
@@ -25,7 +36,7 @@ class FusedDilatedSound(FusedSound):
         out_bias = np.stack([np.asarray(layer.out.bias) for layer in layers])
         dilations = np.array([layer.conv.dilation for layer in layers])
         self._starts = np.concatenate([[0], np.cumsum(dilations + self.hop)]).astype(np.int64)
-        tables = (np.asarray(table.embeddings) for table in (sound.now, sound.before))
+        tables = token_table(sound.now), token_table(sound.before)
         head = (np.asarray(w) for dense in (sound.hidden, sound.logits) for w in (dense.kernel, dense.bias))
         self._weights = (kernel, bias, out, out_bias, dilations, self._starts, *tables, *head, self.decode)
         self._channels = sound.stack.channels
@@ -43,7 +54,7 @@ class FusedDilatedSound(FusedSound):
 
 @compiled
 def _speak(
-    frame, past, conditions, buffer, uniforms, inverse_temperature,
+    frame, past, conditions, buffer, uniforms, inverse_temperature, told, predicted,
     kernel, bias, out, out_bias, dilations, starts, now, before, hidden, hidden_bias, logits, logits_bias, decode,
 ):  # fmt: skip
     """Fills one frame of one speaker; `buffer` holds each layer's past inputs and takes the new ones."""
@@ -54,15 +65,16 @@ def _speak(
     both = np.empty(out.shape[2], np.float32)
     skips = np.empty(out.shape[2] - channels, np.float32)
     head = np.empty(hidden.shape[1], np.float32)
-    scores = np.empty(LEVELS, np.float32)
-    cumulative = np.empty(LEVELS, np.float32)
+    scores = np.empty(logits.shape[1], np.float32)
+    room = np.empty(logits.shape[1], np.float32)
     older, newer = past
     x = taps[channels:]
     for i in range(frame.shape[0]):
         held = conditions[i * conditions.shape[0] // frame.shape[0]]
         skips[:] = np.float32(0.0)
-        x[:] = now[newer]
-        add(x, before[older])
+        x[:] = np.float32(0.0)
+        add_token(x, newer, now)
+        add_token(x, older, before)
         for layer in range(len(dilations)):
             row = starts[layer] + i
             taps[:channels] = buffer[row]
@@ -82,13 +94,16 @@ def _speak(
         rectify(head)
         scores[:] = logits_bias
         add_product(scores, head, logits)
-        older, newer = newer, sample(scores, uniforms[i], inverse_temperature, cumulative)
-        frame[i] = decode[newer]
+        older, newer = newer, draw(scores, uniforms[i], inverse_temperature, room)
+        if told.shape[0]:
+            predicted[i] = scores
+            newer = told[i]
+        frame[i] = as_sound(newer, decode)
 
 
 @compiled
 def _speak_rows(
-    rows, frames, past, gate, conditions, buffers, uniforms, inverse_temperature,
+    rows, frames, past, gate, conditions, buffers, uniforms, inverse_temperature, told, predicted,
     kernel, bias, out, out_bias, dilations, starts, now, before, hidden, hidden_bias, logits, logits_bias, decode,
 ):  # fmt: skip
     """Some rows of a batch, one after the other, and then their buffers moved on by a frame."""
@@ -98,6 +113,7 @@ def _speak_rows(
         if gate[row]:
             _speak(
                 frames[row], past[row], conditions[row], buffer, uniforms[row], inverse_temperature,
+                told[row], predicted[row],
                 kernel, bias, out, out_bias, dilations, starts, now, before, hidden, hidden_bias,
                 logits, logits_bias, decode,
             )  # fmt: skip

@@ -6,7 +6,6 @@ In frames where the gate is shut every layer reads zeros.
 import keras
 import tensorflow as tf
 
-from zoo.coding import Levels
 from zoo.layers import Dense, GatedStack, NormalisedDense, split_positions
 from zoo.sound import SoundTier
 
@@ -71,7 +70,7 @@ class DilatedSound(SoundTier):
     def fused(self):
         from zoo.wavenet.kernel import FusedDilatedSound
 
-        return FusedDilatedSound(self) if isinstance(self.coding, Levels) else None
+        return FusedDilatedSound(self)
 
     def runs(self, sample_rate):
         a_sample = [(layer, sample_rate) for layer in (self.stack, self.hidden, self.logits)]
