@@ -66,9 +66,9 @@ class Descent:
 
     def average(self) -> None:
         """Puts the running average in the place of the weights."""
-        self._kept = [[variable.numpy() for variable in variables] for _, _, variables in self._parts]
+        self._kept = [[_read(variable) for variable in variables] for _, _, variables in self._parts]
         for optimizer, _, variables in self._parts:
-            if int(optimizer.iterations):
+            if _read(optimizer.iterations):
                 optimizer.finalize_variable_values(variables)
 
     def restore(self) -> None:
@@ -109,6 +109,11 @@ class Descent:
         replicas = self._strategy.num_replicas_in_sync
         optimizer.apply_gradients(zip([each / replicas for each in summed], variables, strict=True))
         return norm
+
+
+def _read(variable: keras.Variable):
+    """In numpy, of the first replica where there are several."""
+    return tf.convert_to_tensor(variable.value).numpy()
 
 
 def _adam(config, variables) -> keras.optimizers.Optimizer:

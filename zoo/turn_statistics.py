@@ -60,7 +60,14 @@ def fit(model, batches: Iterable[dict], seed: int, progress: Callable = iter) ->
     share = (own_next + _PRIOR_FRAMES * is_own.mean()) / (frames + _PRIOR_FRAMES)
     cue.share.assign(np.log(share / (1.0 - share)))
     offset = cue.share.numpy()[role, own, partner]
-    return _descend(cue, *(tf.constant(each, tf.float32) for each in (x, offset, is_own)), seed)
+    # Under a strategy the model's variables are of all replicas, and an optimiser out here takes plain ones.
+    plain = turn_cue.TurnCue(cue.hidden[0].units)
+    plain.build()
+    plain.set_weights([tf.convert_to_tensor(weight.value).numpy() for weight in cue.weights])
+    saved = _descend(plain, *(tf.constant(each, tf.float32) for each in (x, offset, is_own)), seed)
+    for weight, fitted in zip(cue.weights, plain.weights, strict=True):
+        weight.assign(fitted)
+    return saved
 
 
 def _examples(model, silences, batch) -> list[np.ndarray]:
