@@ -10,8 +10,6 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import keras
-
 from datasets.errors import InputError
 
 _MODULES = ("hazard.model", "samplernn.model", "tacotron.model", "tacotron.speech", "wavenet.model")
@@ -29,6 +27,8 @@ class Entry:
 
 def register(name: str, presets: Mapping[str, Any], mode: str = "dialogue") -> Callable[[type], type]:
     def decorate(cls: type) -> type:
+        import keras  # Here, as a command answers a bad flag before this is loaded.
+
         _MODELS[mode][name] = Entry(cls, presets)
         cls.config_class = type(next(iter(presets.values())))
         return keras.saving.register_keras_serializable("babblezoo", f"{name}-{mode}")(cls)
