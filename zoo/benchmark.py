@@ -7,10 +7,13 @@ A training step is timed on random sound: seconds of two-channel audio that it e
 which the models take turns. It is one whole step of `zoo.train`, both speakers of every crop, gradients and optimiser.
 
     python -m zoo.benchmark --train --peers                     sound tiers alone, beside a peer of the same size
+    python -m zoo.benchmark --presets=tiny,small                how fast each model speaks, by each engine
+    python -m zoo.benchmark --peers                             sound tiers alone, speaking, beside a peer
 
-See `zoo.peers`.
+See `zoo.peers`, `zoo.speed` and `zoo.matched`.
 """
 
+import dataclasses
 import time
 from typing import Any
 
@@ -107,7 +110,10 @@ def _wanted() -> dict[tuple[str, str], tuple[type, Any]]:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_bool("train", False, "Time one step of training.")
+    flags.DEFINE_bool("train", False, "Time one step of training, not speaking.")
+    flags.DEFINE_list("engines", ["fused", "graph"], "Engines that speak.")
+    flags.DEFINE_integer("streams", 1, "Channels that are spoken at once.", lower_bound=1)
+    flags.DEFINE_float("seconds", 2.0, "Of sound that is spoken in each round.", lower_bound=0.02)
     flags.DEFINE_bool("peers", False, "Time sound tiers alone, in turn with r9y9's wavenet-vocoder where installed.")
     flags.DEFINE_bool("jit", None, "Compile the step with XLA; default: as in training.")
     flags.DEFINE_list("models", None, "Names of models; default: all that are trained.")
@@ -118,14 +124,43 @@ def _define_flags() -> None:
 
 def main(argv: list[str]) -> None:
     del argv
-    if not FLAGS.train:
-        raise InputError("nothing to time: say --train")
+    _check_flags()
     from zoo import devices
 
     print(f"devices: {devices.describe()}")
-    found = {"peers": _time_peers()} if FLAGS.peers else {"train": _time_models()}
+    if not FLAGS.train:
+        found = {"speed": _time_speech()}
+    else:
+        found = {"peers": _time_peers()} if FLAGS.peers else {"train": _time_models()}
     if FLAGS.json:
         files.write_json(FLAGS.json, found)
+
+
+def _check_flags() -> None:
+    from zoo.generation import ENGINES
+
+    for engine in FLAGS.engines:
+        if engine not in ENGINES:
+            raise InputError(f"--engines={engine}: no such engine; the choices are {', '.join(ENGINES)}")
+    unused = ("engines", "streams", "seconds") if FLAGS.train else ("jit",)
+    for name in unused:
+        if FLAGS[name].present:
+            raise InputError(
+                f"--{name}: of {'speaking' if FLAGS.train else 'training'}; leave it out or change --train"
+            )
+
+
+def _time_speech() -> dict[str, Any]:
+    from zoo import matched, speed
+
+    if FLAGS.peers:
+        streams = matched.streams(FLAGS.engines, FLAGS.streams)
+    else:
+        streams = speed.streams(_wanted(), FLAGS.engines, FLAGS.streams)
+    roofline = speed.time_in_turn(streams, FLAGS.seconds, FLAGS.rounds)
+    rows = [speed.figures(stream, roofline) | matched.of_the_peer(stream, streams) for stream in streams]
+    print("\n".join(speed.table(rows)))
+    return {"machine": speed.machine(), "roofline": dataclasses.asdict(roofline), "rows": rows}
 
 
 def _time_models() -> list[dict[str, Any]]:

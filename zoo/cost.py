@@ -13,10 +13,11 @@ from datasets.dialogue import FRAMES_PER_SECOND
 _TABLES = ("embeddings", "table")
 
 
-def multiply_adds_per_second(model) -> float:
-    """Of a `zoo.agent.DialogueModel` whose gate is open: both tiers of frames, and the sound."""
-    runs = [(model.dialogue, FRAMES_PER_SECOND), (model.acoustic, FRAMES_PER_SECOND)]
-    runs += model.sound.runs(model.config.sample_rate)
+def multiply_adds_per_second(model, speaking: bool = True) -> float:
+    """Of a `zoo.agent.Speaker`: both tiers of frames, where it has them, and the sound while its gate is open."""
+    tiers = [getattr(model, name) for name in ("dialogue", "acoustic") if hasattr(model, name)]
+    runs = [(tier, FRAMES_PER_SECOND) for tier in tiers]
+    runs += model.sound.runs(model.config.sample_rate) if speaking else []
     return sum(multiply_adds(layer) * rate for layer, rate in runs)
 
 
