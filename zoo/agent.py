@@ -308,6 +308,7 @@ class DialogueModel(Speaker):
 
     def step(self, partner_frame, state, seed, temperature=1.0):
         """One 20 ms frame of dialogue: [batch, hop] in, ([batch, hop], gate [batch], state) out."""
+        hearing.check_frame(partner_frame, state["gate"].shape[0], self.config.sample_rate)
         frame, gate, state = self.speak(state, seed, temperature)
         return frame, gate, self.listen(partner_frame, state)
 

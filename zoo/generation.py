@@ -62,6 +62,9 @@ def respond(
     for what, sound in (("the prompt", prompt_own), ("the partner's prompt", prompt_partner), ("the partner", partner)):
         if not np.isfinite(sound).all():
             raise InputError(f"{what} has samples that are not finite; was a file read with the wrong sample format?")
+    counts = [len(prompt_own), len(prompt_partner), len(partner), len(roles), len(voices)]
+    if len(set(counts)) > 1:
+        raise InputError(f"prompts, partners, roles and voices: {', '.join(map(str, counts))}; must be as many of each")
     state = prompted_state(model, prompt_own, prompt_partner, roles, voices)
     hop = model.config.hop
     n_frames = partner.shape[1] // hop

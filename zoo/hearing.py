@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from datasets import hazard
 from datasets.dialogue import BRIDGE_SECONDS, FRAMES_PER_SECOND
+from datasets.errors import InputError
 from datasets.features import LOWEST_POWER
 from zoo.layers import running_max
 
@@ -91,3 +92,22 @@ def cell(state: tf.Tensor, age_frames: tf.Tensor) -> tf.Tensor:
 
 def partner_cell(quiet: tf.Tensor, spurt: tf.Tensor) -> tf.Tensor:
     return cell(quiet == 0, tf.where(quiet == 0, spurt + 1, quiet))
+
+
+def check_frame(frame, batch: int | None, sample_rate: int) -> None:
+    """Raises `InputError` unless `frame` is [batch, samples of 20 ms]; outside a graph, also where it is not finite.
+
+    Args:
+        frame: what is heard of the partner.
+        batch: of the state that goes with it, or None where a graph does not know it.
+    """
+    hop = sample_rate // FRAMES_PER_SECOND
+    shape = tf.convert_to_tensor(frame).shape
+    if shape.rank != 2 or shape[1] not in (hop, None):
+        raise InputError(
+            f"the partner's frame: shape {shape}; must be [batch, {hop}], 20 ms at {sample_rate} Hz; another rate?"
+        )
+    if None not in (batch, shape[0]) and shape[0] != batch:
+        raise InputError(f"the partner's frame: a batch of {shape[0]}, and the state is of {batch}; from another call?")
+    if tf.executing_eagerly() and not np.isfinite(frame).all():
+        raise InputError("the partner's frame has samples that are not finite; read with the wrong sample format?")

@@ -2,6 +2,7 @@ import builtins
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from datasets.errors import InputError
 from tests.zoo import subjects
@@ -34,6 +35,48 @@ def _respond(model, own=QUIET, heard=QUIET, partner=QUIET, role="giver", **optio
 def test_samples_that_are_not_finite_are_refused(model, channels, named):
     with pytest.raises(InputError, match=f"{named} samples that are not finite"):
         _respond(model, **channels)
+
+
+@pytest.mark.parametrize(
+    ("frame", "says"),
+    [
+        (np.zeros((1, 60)), r"shape \(1, 60\); must be \[batch, 40\], 20 ms at 2000 Hz"),
+        (np.zeros(40), r"shape \(40,\); must be \[batch, 40\]"),
+        (np.zeros((2, 40)), "a batch of 2, and the state is of 1"),
+        (BROKEN[:, :40], "not finite"),
+    ],
+)
+def test_a_step_refuses_frames_that_are_not_of_its_dialogue(model, frame, says):
+    with pytest.raises(InputError, match=says):
+        model.step(tf.constant(frame, tf.float32), model.initial_state(1), seed=0)
+    if "finite" not in says:
+        with pytest.raises(InputError, match=says):
+            tf.function(model.step, autograph=False)(tf.constant(frame, tf.float32), model.initial_state(1), 0)
+
+
+def test_as_many_partners_as_roles(model):
+    with pytest.raises(InputError, match="1, 1, 2, 1, 1; must be as many of each"):
+        _respond(model, partner=np.concatenate([QUIET, QUIET]))
+
+
+@pytest.mark.parametrize("engine", generation.ENGINES)
+def test_a_dialogue_takes_no_more_memory_the_longer_it_is(model, engine):
+    def held(state):
+        return {path: (x.shape, x.dtype) for path, x in enumerate(tf.nest.flatten(state))}
+
+    state = model.initial_state(2)
+    speak, listen = generation.speaker(model, state, engine), generation.functions(model).listen
+    before, traces = held(state), None
+    for t in range(200):
+        frame, _, state = speak(state, tf.constant(0), 1.0)
+        state = listen(tf.constant(frame[::-1].copy()), state)
+        if t == 20:
+            traces = _traces(model)
+    assert held(state) == before and int(state["time"]) == 200 and _traces(model) == traces
+
+
+def _traces(model) -> list[int]:
+    return [f.experimental_get_tracing_count() for f in vars(generation.functions(model)).values()]
 
 
 def test_unknown_roles_and_engines_are_refused_with_the_choices(model):
