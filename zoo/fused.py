@@ -6,8 +6,11 @@ graph.
 
 import abc
 import concurrent.futures
+import functools
+import hashlib
 import math
 import os
+import pathlib
 
 import numba
 import numpy as np
@@ -16,6 +19,7 @@ import tensorflow as tf
 from zoo.coding import COMPONENTS, LOG_SCALE, SHARPEST, STEP, Levels
 from zoo.layers import LEVELS
 
+_HERE = pathlib.Path(__file__).resolve().parent
 # exp(x) = 2^n exp(r) with r within half of ln 2; there the polynomial through seven Chebyshev nodes is off by 5e-9.
 _LOG2_E, _LN_2 = np.float32(1.0 / math.log(2.0)), np.float32(math.log(2.0))
 _LEAST_EXPONENT, _MOST_EXPONENT = np.float32(-87.0), np.float32(88.0)
@@ -23,8 +27,7 @@ _NODES = np.polynomial.Chebyshev.interpolate(np.exp, 6, [-0.35, 0.35])
 _C0, _C1, _C2, _C3, _C4, _C5, _C6 = _NODES.convert(kind=np.polynomial.Polynomial).coef.astype(np.float32)
 _BIAS, _MANTISSA_BITS, _SHIFT = np.int32(127), np.int32(23), np.int32(128)
 _ROUNDING = np.float32(128.5)
-# Python's division by zero would keep the loops from being vectorised.
-compiled = numba.njit(fastmath=True, nogil=True, cache=True, error_model="numpy")
+
 _ONE, _TWO = np.float32(1.0), np.float32(2.0)
 _STEP, _STEPS = np.float32(STEP), np.float32(1.0 / STEP)
 _LOG_SCALE, _SHARPEST = np.float32(LOG_SCALE), np.float32(SHARPEST)
@@ -33,11 +36,33 @@ _BLOCK = 16
 _NEAREST = np.float32(1e-5)
 
 
+def compiled(function):
+    """A function as machine code, kept on disk for the next process.
+
+    numba's own cache does not see that a function that is called, in another file, has changed: so it has a folder
+    for each version of the kernels.
+    """
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(pathlib.Path(before or _HERE / "__pycache__") / f"kernels-{kernels_version()}")
+    try:
+        # Python's division by zero would keep the loops from being vectorised.
+        return numba.njit(fastmath=True, nogil=True, cache=True, error_model="numpy")(function)
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+@functools.cache
+def kernels_version() -> str:
+    """Changes with the source of any kernel."""
+    sources = [_HERE / "fused.py", *sorted(_HERE.glob("*/kernel.py"))]
+    return hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()[:16]
+
+
 class FusedSound(abc.ABC):
     """The sound tier of a model, compiled, for a batch of independent speakers.
 
     Args:
-        sound: `zoo.sound.SoundTier` whose coding has levels; a subclass copies its weights.
+        sound: `zoo.sound.SoundTier`; a subclass copies its weights.
         context_samples: int. How many samples of the frame before are read.
     """
 

@@ -37,7 +37,7 @@ class Stream:
         sample_rate, hop: of the sound.
         streams: int. Channels at once.
         multiply_adds: of a sample of one channel, or None where nobody counted.
-        weight_bytes: of the weights that the loop of samples reads again and again, or None.
+        weight_bytes: of the weights that are read for every sample, or None.
         open_gate: whether it speaks or is silent.
         share: of the time that it is asked to speak.
         first_call_seconds: until the first frame was there: what it takes to trace and to compile.
@@ -125,7 +125,8 @@ def of_model(name: str, preset: str, engine: str, model, streams: int = 1, open_
     speak = _speaking(model, engine, state, open_gate)
     a_second = cost.multiply_adds_per_second(model, open_gate)
     rate, hop = model.config.sample_rate, model.config.hop
-    looped = [layer for layer, n in model.sound.runs(rate) if n > rate / hop] if open_gate else []
+    # What runs less often, the tiers of a SampleRNN, may lie in a slower cache: a roof that is too high if anything.
+    looped = [layer for layer, n in model.sound.runs(rate) if n == rate] if open_gate else []
     weight_bytes = 4 * sum(cost.multiply_adds(layer) for layer in looped)
     made = Stream(name, preset, engine, speak, rate, hop, streams, a_second / rate, weight_bytes, open_gate)
     made.first_call_seconds = compiling

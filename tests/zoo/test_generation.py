@@ -7,7 +7,8 @@ import tensorflow as tf
 from datasets.errors import InputError
 from tests.zoo import subjects
 from zoo import generation
-from zoo.fused import FusedSound
+from zoo.fused import FusedSound, kernels_version
+from zoo.wavenet import kernel
 
 QUIET = np.zeros((1, 400), np.float32)
 BROKEN = np.where(np.arange(400) == 5, np.nan, 0.0)[None].astype(np.float32)
@@ -115,6 +116,14 @@ def test_a_kernel_that_does_not_compile_falls_back_and_says_why(model, monkeypat
     assert said == (
         "the fused engine does not compile here (RuntimeError: no such instruction); going on with the graph\n"
     )
+
+
+def test_machine_code_is_kept_for_these_kernels(model, capsys):
+    assert generation.kernel_of(model, model.initial_state(1)) and capsys.readouterr().out == ""
+    loop = kernel._speak_rows
+    assert f"kernels-{kernels_version()}" in loop.stats.cache_path
+    # Read or written, once for each signature.
+    assert sum(loop.stats.cache_hits.values()) + sum(loop.stats.cache_misses.values()) == len(loop.signatures) >= 1
 
 
 def test_a_duet_is_two_agents_who_hear_each_other(model):
