@@ -3,6 +3,7 @@
 import os
 import pathlib
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -10,6 +11,10 @@ from datasets import corpora
 from datasets.dialogue import Dialogue
 
 ROOT = pathlib.Path(__file__).parent.parent
+
+# How long an example takes says more of what else the machine does.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")
