@@ -271,6 +271,13 @@ def sample_logistics(parameters, uniform, inverse_temperature, cumulative):
 
 
 @compiled
+def fill(x, values):
+    """x[:] = values, as a loop that is vectorised in place."""
+    for i in range(x.shape[0]):
+        x[i] = values[i]
+
+
+@compiled
 def add(total, part):
     for i in range(total.shape[0]):
         total[i] += part[i]

@@ -159,7 +159,7 @@ def kernel_of(model: Speaker, state: dict):
     try:
         kernel = model.sound.fused()
         if kernel:
-            conditions = functions(model).decide(state, tf.constant(0))[1]
+            conditions = functions(model).decide(_without_sound(state), tf.constant(0))[1]
             kernel.compile(conditions.numpy(), kernel.buffers(state["sound"]))
         return kernel
     except ImportError as error:
@@ -171,8 +171,15 @@ def kernel_of(model: Speaker, state: dict):
     return None
 
 
+def _without_sound(state: dict) -> dict:
+    return {key: value for key, value in state.items() if key != "sound"}
+
+
 class FusedSpeaker:
-    """The gate and the code by the graph, the samples by the kernel, whose buffers stay in numpy."""
+    """The gate and the code by the graph, the samples by the kernel, whose buffers stay in numpy.
+
+    So the states that it returns hold no sound, which the graph would only hand through.
+    """
 
     def __init__(self, model: Speaker, kernel, state: dict):
         self._kernel = kernel
@@ -181,7 +188,7 @@ class FusedSpeaker:
 
     def __call__(self, state, seed, temperature):
         past = state["own_past"].numpy()
-        gate, conditions, uniforms, room, state = self._decide(state, seed)
+        gate, conditions, uniforms, room, state = self._decide(_without_sound(state), seed)
         gate, uniforms = gate.numpy() > 0, uniforms.numpy()
         frame = self._kernel.generate(past, gate, conditions.numpy(), self._buffers, uniforms, temperature)
         frame = np.where(gate[:, None], frame, room.numpy())

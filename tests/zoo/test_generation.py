@@ -67,12 +67,12 @@ def test_a_dialogue_takes_no_more_memory_the_longer_it_is(model, engine):
 
     state = model.initial_state(2)
     speak, listen = generation.speaker(model, state, engine), generation.functions(model).listen
-    before, traces = held(state), None
+    before, traces = None, None
     for t in range(200):
         frame, _, state = speak(state, tf.constant(0), 1.0)
         state = listen(tf.constant(frame[::-1].copy()), state)
         if t == 20:
-            traces = _traces(model)
+            before, traces = held(state), _traces(model)
     assert held(state) == before and int(state["time"]) == 200 and _traces(model) == traces
 
 

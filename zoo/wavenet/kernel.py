@@ -13,6 +13,7 @@ from zoo.fused import (
     as_sound,
     compiled,
     draw,
+    fill,
     rectify,
     sigmoid,
     tanh,
@@ -29,17 +30,21 @@ class FusedDilatedSound(FusedSound):
 
     def __init__(self, sound):
         super().__init__(sound, context_samples=2)
-        layers = sound.stack.stack
+        layers, channels = sound.stack.stack, sound.stack.channels
         kernel = np.stack([np.asarray(layer.conv.kernel) for layer in layers])
-        bias = np.stack([np.asarray(layer.conv.bias) for layer in layers])
         out = np.stack([np.asarray(layer.out.kernel) for layer in layers])
+        bias = np.stack([np.asarray(layer.conv.bias) for layer in layers])
         out_bias = np.stack([np.asarray(layer.out.bias) for layer in layers])
+        # In parts, so that each product is added to where it belongs without a copy in between.
+        parts = kernel[:, :channels], kernel[:, channels:], out[..., :channels], out[..., channels:]
+        biases = bias, np.ascontiguousarray(out_bias[:, :channels]), out_bias[:, channels:].sum(axis=0)
         dilations = np.array([layer.conv.dilation for layer in layers])
         self._starts = np.concatenate([[0], np.cumsum(dilations + self.hop)]).astype(np.int64)
         tables = token_table(sound.now), token_table(sound.before)
         head = (np.asarray(w) for dense in (sound.hidden, sound.logits) for w in (dense.kernel, dense.bias))
-        self._weights = (kernel, bias, out, out_bias, dilations, self._starts, *tables, *head, self.decode)
-        self._channels = sound.stack.channels
+        products = (np.ascontiguousarray(part) for part in parts)
+        self._weights = (*products, *biases, dilations, self._starts, *tables, *head, self.decode)
+        self._channels = channels
 
     def buffers(self, state: list) -> np.ndarray:
         """Histories of the graph ([batch, dilation, channels] a layer) with room for a frame each."""
@@ -55,44 +60,42 @@ class FusedDilatedSound(FusedSound):
 @compiled
 def _speak(
     frame, past, conditions, buffer, uniforms, inverse_temperature, told, predicted,
-    kernel, bias, out, out_bias, dilations, starts, now, before, hidden, hidden_bias, logits, logits_bias, decode,
+    older_taps, newer_taps, residual, skip, bias, residual_bias, skip_bias, dilations, starts, now, before,
+    hidden, hidden_bias, logits, logits_bias, decode,
 ):  # fmt: skip
     """Fills one frame of one speaker; `buffer` holds each layer's past inputs and takes the new ones."""
-    channels = now.shape[1]
-    taps = np.empty(2 * channels, np.float32)
+    channels, layers = now.shape[1], len(dilations)
+    x = np.empty(channels, np.float32)
     pre = np.empty(2 * channels, np.float32)
     gated = np.empty(channels, np.float32)
-    both = np.empty(out.shape[2], np.float32)
-    skips = np.empty(out.shape[2] - channels, np.float32)
+    skips = np.empty(skip_bias.shape[0], np.float32)
     head = np.empty(hidden.shape[1], np.float32)
     scores = np.empty(logits.shape[1], np.float32)
     room = np.empty(logits.shape[1], np.float32)
     older, newer = past
-    x = taps[channels:]
+    held = conditions + bias
     for i in range(frame.shape[0]):
-        held = conditions[i * conditions.shape[0] // frame.shape[0]]
-        skips[:] = np.float32(0.0)
+        position = i * conditions.shape[0] // frame.shape[0]
+        fill(skips, skip_bias)
         x[:] = np.float32(0.0)
         add_token(x, newer, now)
         add_token(x, older, before)
-        for layer in range(len(dilations)):
+        for layer in range(layers):
             row = starts[layer] + i
-            taps[:channels] = buffer[row]
-            buffer[row + dilations[layer]] = x
-            pre[:] = held[layer]
-            add(pre, bias[layer])
-            add_product(pre, taps, kernel[layer])
+            fill(pre, held[position, layer])
+            add_product(pre, buffer[row], older_taps[layer])
+            fill(buffer[row + dilations[layer]], x)
+            add_product(pre, x, newer_taps[layer])
             for c in range(channels):
                 gated[c] = tanh(pre[c]) * sigmoid(pre[channels + c])
-            both[:] = out_bias[layer]
-            add_product(both, gated, out[layer])
-            add(x, both[:channels])
-            add(skips, both[channels:])
+            add(x, residual_bias[layer])
+            add_product(x, gated, residual[layer])
+            add_product(skips, gated, skip[layer])
         rectify(skips)
-        head[:] = hidden_bias
+        fill(head, hidden_bias)
         add_product(head, skips, hidden)
         rectify(head)
-        scores[:] = logits_bias
+        fill(scores, logits_bias)
         add_product(scores, head, logits)
         older, newer = newer, draw(scores, uniforms[i], inverse_temperature, room)
         if told.shape[0]:
@@ -104,7 +107,8 @@ def _speak(
 @compiled
 def _speak_rows(
     rows, frames, past, gate, conditions, buffers, uniforms, inverse_temperature, told, predicted,
-    kernel, bias, out, out_bias, dilations, starts, now, before, hidden, hidden_bias, logits, logits_bias, decode,
+    older_taps, newer_taps, residual, skip, bias, residual_bias, skip_bias, dilations, starts, now, before,
+    hidden, hidden_bias, logits, logits_bias, decode,
 ):  # fmt: skip
     """Some rows of a batch, one after the other, and then their buffers moved on by a frame."""
     hop = frames.shape[1]
@@ -114,8 +118,8 @@ def _speak_rows(
             _speak(
                 frames[row], past[row], conditions[row], buffer, uniforms[row], inverse_temperature,
                 told[row], predicted[row],
-                kernel, bias, out, out_bias, dilations, starts, now, before, hidden, hidden_bias,
-                logits, logits_bias, decode,
+                older_taps, newer_taps, residual, skip, bias, residual_bias, skip_bias, dilations, starts, now, before,
+                hidden, hidden_bias, logits, logits_bias, decode,
             )  # fmt: skip
         for layer in range(len(dilations)):
             start, steps = starts[layer], dilations[layer]
