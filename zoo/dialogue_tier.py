@@ -139,11 +139,11 @@ class DialogueTier(CountedTier):
         return context, toggle, {"encoder": encoder, "pace": lively}
 
     def toggle(self, before, own, partner, role, context, state) -> tuple[tf.Tensor, dict]:
-        """Toggle logits [batch, frames]: the table's, at the pace of the dialogue, the cue and the residual; state."""
-        counted = self.counted(own, partner, role)
-        log_pace, state = pace.log_pace(before["gate"], tf.sigmoid(counted), state)
+        """Toggle logits [batch, frames]: of the table, the cue and the residual, at the pace of the dialogue; state."""
         cue = 0.0 if self.cue is None else self.cue(before, own, partner, role)
-        return counted + log_pace + cue + self.residual(context)[..., 0], state
+        logit = self.counted(own, partner, role) + cue + self.residual(context)[..., 0]
+        log_pace, state = pace.log_pace(before["gate"], tf.sigmoid(logit), state)
+        return logit + log_pace, state
 
 
 def cells(heard) -> tuple[tf.Tensor, tf.Tensor]:

@@ -1,14 +1,14 @@
-"""How lively this dialogue is, against those that the hazard table was counted on.
+"""How lively this dialogue is, against those that a model learned from.
 
-Speakers differ: where a table expects ten toggles one makes eight and another twelve. If a dialogue's own rate is the
-table's times a factor, and factors are spread as a Gamma(k, k), what has been seen so far gives the factor's mean as
+Speakers differ: where a model expects ten toggles one makes eight and another twelve. If a dialogue's own rate is the
+model's times a factor, and factors are spread as a Gamma(k, k), what has been seen so far gives the factor's mean as
 (k + observed) / (k + expected): a Gamma-Poisson estimate, one for starts and one for stops. Drawing toggles from it is
 drawing one factor a dialogue, so an agent that hears itself does not run away.
 """
 
 import tensorflow as tf
 
-PRIOR_TOGGLES = 15.0
+PRIOR_TOGGLES = 8.0
 
 
 def initial_state(batch) -> dict:
@@ -26,7 +26,7 @@ def log_pace(gate: tf.Tensor, hazard: tf.Tensor, state: dict) -> tuple[tf.Tensor
 
     Args:
         gate: float32 [batch, frames], the own gate in the frame before each.
-        hazard: float32 [batch, frames], the table's probability of a toggle in each.
+        hazard: float32 [batch, frames], the probability of a toggle in each, at the pace of the corpus.
         state: as `initial_state` gives and as returned.
 
     Returns:

@@ -3,6 +3,7 @@ import numpy as np
 import tensorflow as tf
 
 from datasets import hazard
+from zoo import pace, prosody
 from zoo.dialogue_tier import CountedTier, DialogueTier, cells, projection_labels
 from zoo.layers import GatedStack
 
@@ -34,10 +35,10 @@ def test_projection_labels_of_half_a_bin_and_of_less_than_two_seconds():
     assert not projection_labels(*[tf.ones([1, 99])] * 3)[1].numpy().any()
 
 
-def test_the_hazard_starts_as_the_table():
+def test_the_hazard_starts_as_the_table_at_the_pace_of_the_dialogue():
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
-    tier = DialogueTier(GatedStack(4, 4, 2, (1, 2)), mel_bands=3, channels=4)
+    tier = DialogueTier(GatedStack(4, 4, 2, (1, 2)), mel_bands=3, channels=4, cue_channels=3)
     tier.build()
     table = rng.standard_normal(tier.table.shape).astype(np.float32)
     tier.table.assign(table)
@@ -45,7 +46,10 @@ def test_the_hazard_starts_as_the_table():
     own, partner = (cell.numpy() for cell in cells(before))
     assert tier.features(before, own, partner, role).shape == (2, 6, tier.n_features)
     context, toggle, _ = tier(before, role, tier.initial_state(2))
-    np.testing.assert_allclose(toggle, table[role.numpy()[:, None], own, partner], rtol=1e-5)
+    counted = table[role.numpy()[:, None], own, partner]
+    lively, _ = pace.log_pace(before["gate"], tf.sigmoid(counted), pace.initial_state(2))
+    np.testing.assert_allclose(toggle, counted + lively, rtol=1e-5)
+    np.testing.assert_allclose(toggle[:, 0], counted[:, 0], rtol=1e-5)
     assert np.ptp(context) > 0
 
 
@@ -78,4 +82,5 @@ def _heard(rng) -> dict:
         "gate": tf.constant(rng.integers(0, 2, (2, 6)), tf.float32),
         "quiet": tf.constant(rng.integers(0, 2, (2, 6)) * rng.integers(1, 99, (2, 6)), tf.int32),
         "mel": tf.constant(rng.standard_normal((2, 6, 3)), tf.float32),
+        "prosody": tf.constant(rng.standard_normal((2, 6, prosody.N_FEATURES)), tf.float32),
     }
