@@ -292,6 +292,7 @@ class TrainedContract(ModelContract):
     heard_in = ("toggle", "context", "condition", "code_logits")
     voiced_in = ("code_logits", "condition")
     overfit_steps, overfit_bits, overfit_share = 80, 0.5, 0.5
+    averaged_steps = 1  # At the end, where a step tells little.
 
     def test_the_own_sound_is_heard_from_the_next_frame_on(self, subject):
         gate = np.ones_like(subject.gate)
@@ -308,12 +309,13 @@ class TrainedContract(ModelContract):
             return {name: float(total) for name, (total, _) in found.items()}
 
         wanted = terms(True)
-        same(terms(False), wanted, 0.0)
+        # In training value and gradient may come in one pass, which adds up in another order.
+        same(terms(False), wanted, 1e-6)
         fields = {field.name for field in dataclasses.fields(registry.find(self.name)[1])}
         bent = {"scheduled_sampling": "code", "input_noise": "sound"}
         assert fields & bent.keys()
         for key in fields & bent.keys():
-            same(terms(False, **{key: 0.5}), wanted, 0.0)
+            same(terms(False, **{key: 0.5}), wanted, 1e-6)
             found = terms(True, **{key: 0.5})
             changed = {name for name in wanted if differs(found[name], wanted[name], 1e-3)}
             assert changed == {bent[key]}, key
@@ -335,7 +337,8 @@ class TrainedContract(ModelContract):
             return terms
 
         found = [_figures(descend(tf.constant(step)), model) for step in range(self.overfit_steps)]
-        first, last = found[0], found[-1]
+        late = found[-self.averaged_steps :]
+        first, last = found[0], {key: float(np.mean([each[key] for each in late])) for key in found[0]}
         self.sound_is_learned(first, last)
         assert last["toggles_expected_over_observed"] == pytest.approx(1.0, abs=0.2)
         assert last["timing_bits_per_second"] < 0.2 * first["timing_bits_per_second"]
