@@ -14,7 +14,7 @@ RUN := $(VENV)/bin/python
 demo: $(INSTALLED)
 	$(RUN) -m zoo.train --model=wavenet --minutes=4 --name=demo
 	$(RUN) -m zoo.generate --run=runs/demo --duet --seconds=30 --out=reports/demo/duet.wav
-	$(RUN) -m eval.compare --runs=runs/demo --out=reports/demo
+	$(RUN) -m eval.compare --runs=runs/demo --noaudio --out=reports/demo
 
 test: $(INSTALLED)
 	$(RUN) -m pytest
