@@ -86,8 +86,8 @@ class Intonations:
 def glide(audio: np.ndarray, marks: np.ndarray, octaves: float, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
     """Bends the pitch at the end of a sound along a straight line in octaves, by playing that faster or slower.
 
-    The end of a question rises, that of a statement falls, by some semitones over the last syllable (Ladd 2008,
-    section 3.1). Formants move with it.
+    The end of a question rises, that of a statement falls, by some semitones over the last syllable (Ladd 2008).
+    Formants move with it.
 
     Args:
         audio: float32 [samples].
