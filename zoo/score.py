@@ -33,7 +33,7 @@ def main(argv: list[str]) -> None:
     corpus = corpus_flags.corpus_from_flags(run.sample_rate)
     train, scored = (prepare.prepare(corpus, split, workers=os.cpu_count()) for split in ("train", FLAGS.split))
     if run.model.mode == "text":
-        from zoo.tacotron import utterances
+        from zoo import utterances
 
         train, scored = (utterances.spoken(corpus, each, run.model.config.crop_seconds) for each in (train, scored))
     figures = held_out.evaluate(run.model, train, scored, FLAGS.seed, crops=None).figures

@@ -141,7 +141,7 @@ def _steps(model, train) -> int:
 
 
 def _with_words(corpus, prepared, longest_seconds: float):
-    from zoo.tacotron import utterances
+    from zoo import utterances
 
     split = utterances.spoken(corpus, prepared, longest_seconds)
     print(f"  {len(split.utterances)} breath groups to read; {split.too_long} are longer than {longest_seconds:g} s")

@@ -15,8 +15,7 @@ import tensorflow as tf
 from datasets import corpora, prepare
 from datasets.corpora import espeak
 from tests.zoo import sentences
-from zoo import objective, registry
-from zoo.tacotron import utterances
+from zoo import objective, registry, utterances
 
 RATE = 8000
 # Few large steps of the decoder for the few sentences of the test; else the preset is as it is.

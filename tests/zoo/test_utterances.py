@@ -8,8 +8,10 @@ from datasets.dialogue import Word
 from datasets.errors import InputError
 from datasets.pipeline import voice_of
 from tests.zoo.worded import Worded
-from zoo.tacotron import text, utterances
+from zoo import utterances
+from zoo.tacotron import text
 from zoo.tacotron.spectra import Spectra
+from zoo.tacotron.stretches import Stretches
 
 RATE = 8000
 
@@ -27,7 +29,7 @@ def split(corpus):
 
 @pytest.fixture(scope="module")
 def reading():
-    return utterances.Reading(Spectra(RATE, 12), reduction=3, batch_size=4, linear=True)
+    return Stretches(Spectra(RATE, 12), reduction=3, batch_size=4, linear=True)
 
 
 def test_breaths_end_where_a_speaker_is_silent_for_a_fifth_of_a_second():
@@ -108,8 +110,8 @@ def test_long_stretches_are_left_out_and_counted(corpus, split):
 
 def test_a_corpus_without_words_and_sound_at_another_rate_are_refused(bursts, split):
     silent = bursts(n=1)
-    with pytest.raises(InputError, match="corpus bursts: knows no words, and --mode=text learns to read them"):
+    with pytest.raises(InputError, match="corpus bursts: knows no words, and these are learned here"):
         utterances.spoken(silent, prepare.prepare(silent, "train", progress=False), 5.0)
-    other = utterances.Reading(Spectra(16000, 12), reduction=3, batch_size=4, linear=False)
+    other = Stretches(Spectra(16000, 12), reduction=3, batch_size=4, linear=False)
     with pytest.raises(InputError, match="holds sound at 8000 Hz, and the model is of 16000 Hz"):
         other.batches(split, 0, 0)

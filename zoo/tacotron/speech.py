@@ -2,7 +2,7 @@
 
 Characters are encoded from both ends, a decoder attends to them and makes mel frames, r a step, until it says stop; a
 post-net refines the frames, and librosa makes them sound. Learned from breath groups of a corpus whose words are known
-(`zoo.tacotron.utterances`), in the voice of each speaker.
+(`zoo.utterances`), in the voice of each speaker.
 
 Where it is not the papers': no batch normalisation, LSTMs with zoneout in "tacotron1", squared errors of standardised
 frames in both families, dropout and zoneout always on, and what `TextConfig.guided` says.
@@ -19,12 +19,13 @@ import tensorflow as tf
 
 from datasets import pipeline
 from datasets.errors import InputError
-from zoo import registry
+from zoo import registry, utterances
 from zoo.agent import Learner
-from zoo.tacotron import noise, pictures, text, text_parts, utterances
+from zoo.tacotron import noise, pictures, text, text_parts
 from zoo.tacotron.postnet import Levels
 from zoo.tacotron.reading import off_diagonal
 from zoo.tacotron.spectra import FRAMES_PER_SECOND, Spectra
+from zoo.tacotron.stretches import Stretches
 from zoo.tacotron.style import Manner
 from zoo.tacotron.text_config import PRESETS, TextConfig
 
@@ -107,8 +108,8 @@ class TextToSpeech(Learner):
         return len(self._reading.plan(prepared, seed, epoch))
 
     @property
-    def _reading(self) -> utterances.Reading:
-        return utterances.Reading(self.spectra, self.config.reduction, self.config.batch_size, self.is_linear)
+    def _reading(self) -> Stretches:
+        return Stretches(self.spectra, self.config.reduction, self.config.batch_size, self.is_linear)
 
     def count(self, batches, seed, progress=iter) -> str:
         found: dict[str, list] = {"mel": [], "linear": []}

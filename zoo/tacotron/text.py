@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from datasets.errors import InputError
+from zoo import letters as letters_lib
 from zoo.layers import CausalConv
 from zoo.recurrent import RecurrentStack
 from zoo.tacotron.encoder import CBHG
@@ -18,7 +19,6 @@ ALPHABET = " 'abcdefghijklmnopqrstuvwxyz-,.?!"
 # Numbers of letters: 0 is no letter, 1 the end of a text.
 END, _FIRST = 1, 2
 N_LETTERS = len(ALPHABET) + _FIRST
-_APOSTROPHES = str.maketrans("\u2018\u2019", "''")
 
 
 def letters(text: str) -> list[int]:
@@ -27,8 +27,7 @@ def letters(text: str) -> list[int]:
     Raises:
         InputError: no letter is known.
     """
-    known = "".join(each for each in text.lower().translate(_APOSTROPHES) if each in ALPHABET or each.isspace())
-    known = " ".join(known.split())
+    known = letters_lib.known(text, ALPHABET)
     if not any(each.isalpha() for each in known):
         raise InputError(f"--text={text}: has none of the letters a to z, which are all that can be read")
     return [*(ALPHABET.index(each) + _FIRST for each in known), END]

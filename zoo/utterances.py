@@ -1,4 +1,4 @@
-"""Stretches of speech with their words, cut from prepared dialogues: what a Tacotron learns to read aloud.
+"""Stretches of speech with their words, cut from prepared dialogues: what reads a text and what writes one learns of.
 
 A stretch is a breath group, words of one speaker with less than 0.2 s between them, and up to 0.1 s of what is around
 it. The sound lies in the prepared shards; the words, which shards do not hold, come from the corpus. The shards stay
@@ -8,6 +8,7 @@ An epoch is a plan, a function of (seed, epoch): stretches of about the same len
 one of a few shapes, for each of which the recurrences are compiled once.
 """
 
+import abc
 import dataclasses
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -19,14 +20,9 @@ from datasets.audio import from_int16
 from datasets.corpora import Corpus
 from datasets.dialogue import BRIDGE_SECONDS, FRAMES_PER_SECOND, Word
 from datasets.errors import InputError
-from datasets.pipeline import voice_of
 from datasets.prepare import PreparedSplit
-from zoo.tacotron import spectra, text
 
 _MARGIN_SECONDS = 0.1
-# Batches are filled up to whole units: so many frames, and so many letters.
-_UNIT_SECONDS = 1.0
-_UNIT_LETTERS = 24
 _NOTHING = -1
 
 
@@ -68,7 +64,7 @@ def spoken(corpus: Corpus, prepared: PreparedSplit, longest_seconds: float) -> S
     readable = [each for each in found if any(letter.isalpha() for letter in each.text)]
     short = tuple(each for each in readable if each.n_frames <= longest_seconds * FRAMES_PER_SECOND)
     if not readable:
-        raise InputError(f"corpus {corpus.name}: knows no words, and --mode=text learns to read them")
+        raise InputError(f"corpus {corpus.name}: knows no words, and these are learned here")
     if not short:
         raise InputError(f"--crop_seconds={longest_seconds:g}: all {len(readable)} breath groups are longer")
     return SpokenSplit(prepared.folder, prepared.index, short, len(readable) - len(short))
@@ -92,26 +88,31 @@ def _place(breath, dialogue: int, channel: int, n_frames: int, start: float, end
     return Utterance(dialogue, channel, first, last - first, " ".join(word.text for word in breath))
 
 
-@dataclasses.dataclass(frozen=True)
-class Reading:
+class Reading(abc.ABC):
     """How stretches become batches.
 
     Attributes:
-        spectra: of their sound.
-        reduction: frames of a decoder step; a stretch is filled up with silence to whole steps.
+        sample_rate: Hz, of their sound.
         batch_size: rows; some have nothing in them, at the end of each length.
-        linear: whether batches hold linear spectra too.
+        shapes: by name, the type and the shape of what `read` makes.
     """
 
-    spectra: spectra.Spectra
-    reduction: int
+    sample_rate: int
     batch_size: int
-    linear: bool
+    shapes: dict[str, tuple[tf.DType, list[int | None]]]
+
+    @abc.abstractmethod
+    def units(self, utterance: Utterance) -> int:
+        """The length of a stretch; those of one length share batches."""
+
+    @abc.abstractmethod
+    def read(self, split: SpokenSplit, chosen: Sequence[Utterance], rows: int) -> dict[str, np.ndarray]:
+        """A batch of so many rows, the first of which are the chosen stretches, the others nothing."""
 
     def plan(self, split: SpokenSplit, seed: int, epoch: int) -> list[np.ndarray]:
         """The batches of an epoch, each int [batch_size] of numbers of stretches, -1 for nothing."""
         rng = np.random.default_rng([seed, epoch])
-        units = np.array([self._units(each) for each in split.utterances])
+        units = np.array([self.units(each) for each in split.utterances])
         batches = []
         for unit in np.unique(units):
             rows = rng.permutation(np.flatnonzero(units == unit))
@@ -120,29 +121,18 @@ class Reading:
         return [batches[i] for i in rng.permutation(len(batches))]
 
     def batches(self, split: SpokenSplit, seed: int, epoch: int, skip_batches: int = 0) -> tf.data.Dataset:
-        """One epoch.
-
-        Returns:
-            A dataset of dicts:
-                text: int32 [batch, letters], see `text.letters`; 0 beyond the end.
-                mel, and linear where asked for: float32 [batch, frames, bands], see `Spectra`.
-                n_frames: int32 [batch], those of the stretch; a multiple of `reduction`, 0 for nothing.
-                voice: int32 [batch], of the speaker, see `datasets.pipeline`.
-                mask: float32 [batch], 0 for nothing.
-        """
+        """One epoch: a dataset of dicts, each as of `read`."""
         plan = self.plan(split, seed, epoch)[skip_batches:]
-        rate = self.spectra.sample_rate
-        if split.sample_rate != rate:
-            raise InputError(f"{split.folder}: holds sound at {split.sample_rate} Hz, and the model is of {rate} Hz")
-        shapes = {"text": (tf.int32, [None, None]), "mel": (tf.float32, [None, None, self.spectra.mel_bands])}
-        if self.linear:
-            shapes["linear"] = tf.float32, [None, None, self.spectra.bins]
-        shapes |= {"n_frames": (tf.int32, [None]), "voice": (tf.int32, [None]), "mask": (tf.float32, [None])}
+        if split.sample_rate != self.sample_rate:
+            raise InputError(
+                f"{split.folder}: holds sound at {split.sample_rate} Hz, and the model is of {self.sample_rate} Hz"
+            )
+        shapes = self.shapes
 
         def read(i):
-            made = tf.numpy_function(lambda i: self._read(split, plan[i]), [i], [kind for kind, _ in shapes.values()])
+            made = tf.numpy_function(lambda i: self._batch(split, plan[i]), [i], [kind for kind, _ in shapes.values()])
             return {
-                key: tf.ensure_shape(value, [self.batch_size, *shape[1:]])
+                key: tf.ensure_shape(value, [self.batch_size, *shape])
                 for (key, (_, shape)), value in zip(shapes.items(), made, strict=True)
             }
 
@@ -151,42 +141,10 @@ class Reading:
         options.autotune.enabled = False
         return dataset.with_options(options).prefetch(2)
 
-    def _units(self, utterance: Utterance) -> int:
-        by_sound = self._n_frames(utterance) / self._unit_frames
-        by_text = len(text.letters(utterance.text)) / _UNIT_LETTERS
-        return int(np.ceil(max(by_sound, by_text)))
-
-    @property
-    def _unit_frames(self) -> int:
-        steps = _UNIT_SECONDS * spectra.FRAMES_PER_SECOND / self.reduction
-        return int(np.ceil(steps)) * self.reduction
-
-    def _n_frames(self, utterance: Utterance) -> int:
-        seconds = utterance.n_frames / FRAMES_PER_SECOND
-        steps = np.ceil(seconds * spectra.FRAMES_PER_SECOND / self.reduction - 1e-6)
-        return int(steps) * self.reduction
-
-    def _read(self, split: SpokenSplit, rows: np.ndarray) -> list[np.ndarray]:
+    def _batch(self, split: SpokenSplit, rows: np.ndarray) -> list[np.ndarray]:
         chosen = [split.utterances[row] for row in rows if row != _NOTHING]
-        units, n = max(map(self._units, chosen)), len(rows)
-        made = {
-            "text": np.zeros((n, units * _UNIT_LETTERS), np.int32),
-            "mel": np.zeros((n, units * self._unit_frames, self.spectra.mel_bands), np.float32),
-        }
-        if self.linear:
-            made["linear"] = np.zeros((*made["mel"].shape[:2], self.spectra.bins), np.float32)
-        made |= {"n_frames": np.zeros(n, np.int32), "voice": np.zeros(n, np.int32), "mask": np.zeros(n, np.float32)}
-        for i, each in enumerate(chosen):
-            numbers, frames = text.letters(each.text), self._n_frames(each)
-            audio = sound(split, each)
-            audio = np.pad(audio, (0, frames * self.spectra.hop - len(audio)))
-            made["text"][i, : len(numbers)] = numbers
-            made["mel"][i, :frames] = self.spectra.mel(audio)
-            if self.linear:
-                made["linear"][i, :frames] = self.spectra.linear(audio)
-            made["n_frames"][i], made["mask"][i] = frames, 1.0
-            made["voice"][i] = voice_of(split.records[each.dialogue][1].speakers[each.channel])
-        return list(made.values())
+        made = self.read(split, chosen, len(rows))
+        return [made[name] for name in self.shapes]
 
 
 def sound(split: SpokenSplit, utterance: Utterance) -> np.ndarray:
