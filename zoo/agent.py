@@ -147,6 +147,16 @@ class Learner(keras.Model, abc.ABC):
         """Figures of a held-out batch that say how a model works and are no part of the objective, by name."""
         return {}
 
+    @classmethod
+    def brief(cls, figures: dict[str, float]) -> str:
+        """The figures of a step, where they are not those that `zoo.held_out.brief` tells."""
+        return ""
+
+    @classmethod
+    def describe(cls, figures: dict[str, float]) -> str:
+        """One line of held-out figures, where they are not those that `zoo.held_out.describe` tells."""
+        return ""
+
     @abc.abstractmethod
     def sums(self, batch: dict, seed: tf.Tensor, training: bool = False) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
         """Terms of the objective, as of `zoo.objective.sums`."""

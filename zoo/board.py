@@ -32,7 +32,11 @@ def show_exam(model: Learner, exam: Exam, batch: dict, step: int) -> None:
 
 
 def show_sample(model: Learner, train: prepare.PreparedSplit, held_out: prepare.PreparedSplit, seed: int, step: int):
-    """What a model says by itself."""
+    """What a model says by itself, or writes down of a held-out stretch."""
+    if model.mode == "transcript":
+        for name, text in model.sample(held_out).items():
+            tf.summary.text(name, text, step=step)
+        return
     if model.mode == "dialogue":
         audio, _ = generation.duet(model, _SAMPLE_SECONDS, trained_voices(train)[:2], seed=seed)
     elif model.mode == "unconditional":

@@ -32,6 +32,7 @@ def export(model: Learner, path: str | os.PathLike) -> None:
         "unconditional": babbler_module,
         "text": reader_module,
         "vocoder": vocoder_module,
+        "transcript": writer_module,
     }
     module = makers[model.mode](model)
     with files.replacing_folder(path) as part:
@@ -84,6 +85,23 @@ def reader_module(model: Learner) -> tf.Module:
     if model.manner.width:
         mel = tf.TensorSpec([None, None, model.config.mel_bands], tf.float32)
         module.listen = tf.function(listen, input_signature=[mel], autograph=False)
+    return module
+
+
+def writer_module(model: Learner) -> tf.Module:
+    """The endpoint `write(spectra [batch, 2 * steps, bands], n_steps [batch])` of a model that writes down speech.
+
+    It returns logits [batch, steps, letters + 1], the last of them the blank's, and the activations of the layer below.
+    `alphabet` numbers the letters; the spectra are those of `datasets.filterbank`.
+    """
+    module = tf.Module()
+    module.model = model
+    module.sample_rate = tf.Variable(model.config.sample_rate, trainable=False)
+    module.alphabet = tf.Variable(model.alphabet, trainable=False)
+    spectra = tf.TensorSpec([None, None, model.config.bands], tf.float32)
+    module.write = tf.function(
+        lambda spectra, n_steps: model(spectra, n_steps), input_signature=[spectra, _INTS], autograph=False
+    )
     return module
 
 

@@ -77,6 +77,8 @@ def _check_flags() -> None:
 
 
 def _check_mode(run) -> None:
+    if run.model.mode == "transcript":
+        raise InputError(f"{FLAGS.run}: writes down what is said and makes no sound; python -m zoo.score scores it")
     talks = bool(FLAGS.partner) or FLAGS.duet
     if run.model.mode == "dialogue" and not talks:
         raise InputError("give either --partner=a.wav, someone to talk to, or --duet")

@@ -8,6 +8,8 @@ mel         bits per frame of a density, which may be less than none
 of a model that reads a text,
 stop        bits per step of whether it is the last
 drift       share of the attention that is far from the diagonal, no bits
+of one that writes down what is said,
+letters     bits per letter, summed over all ways to spread the letters over the steps
 """
 
 import math
@@ -21,7 +23,16 @@ from zoo.dialogue_tier import projection_labels
 from zoo.layers import hashed_uniform, mixed_bfloat16
 
 _WINDOWS, _LAPSES, _INPUT_NOISE = range(3)  # Streams of random numbers.
-_WEIGHTS = {"toggle": 0.2, "projection": 0.02, "code": 0.2, "sound": 1.0, "mel": 0.05, "stop": 1.0, "drift": 5.0}
+_WEIGHTS = {
+    "toggle": 0.2,
+    "projection": 0.02,
+    "code": 0.2,
+    "sound": 1.0,
+    "mel": 0.05,
+    "stop": 1.0,
+    "drift": 5.0,
+    "letters": 1.0,
+}
 
 
 def by_speaker(batch: dict) -> dict:
@@ -135,6 +146,7 @@ def figures(terms: dict[str, tuple[float, float]], hop: int) -> dict[str, float]
         found["toggles_expected_over_observed"] = mean["expected_toggles"] / max(mean["toggles"], 1e-9)
     named = {term: f"{term}_bits_per_frame" for term in ("mel", "code", "projection")}
     named |= {"stop": "stop_bits_per_step", "drift": "attention_drift"}
+    named |= {"letters": "bits_per_letter", "errors": "character_error_rate"}
     return found | {name: mean[term] for term, name in named.items() if term in mean}
 
 

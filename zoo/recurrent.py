@@ -200,7 +200,9 @@ def _backward(gates, given, state, kernel, bias, running, states, upstream, trun
         with tf.GradientTape() as tape:
             tape.watch(at)
             after = gates(*at)
-        one_given, one_recalled, earlier = tape.gradient(after, at, total * tf.gather(running, t))
+        # A cell without gates has no use for the state itself.
+        by = {"unconnected_gradients": tf.UnconnectedGradients.ZERO}
+        one_given, one_recalled, earlier = tape.gradient(after, at, total * tf.gather(running, t), **by)
         by_output = tf.matmul(one_recalled, kernel, transpose_b=True)
         earlier += tf.pad(by_output, [[0, 0], [0, earlier.shape[-1] - n]])
         if truncate:

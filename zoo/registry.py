@@ -12,9 +12,12 @@ from typing import Any
 
 from datasets.errors import InputError
 
-_MODULES = ("hazard.model", "samplernn.model", "tacotron.model", "tacotron.speech", "wavenet.model")
-# By mode: what speaks in a dialogue, alone or not, and what reads a text.
-_MODELS: dict[str, dict[str, "Entry"]] = {"dialogue": {}, "text": {}}
+_MODULES = (
+    "deep_speech.model", "hazard.model", "samplernn.model", "tacotron.model", "tacotron.speech", "wavenet.model",
+)  # fmt: skip
+# By mode: what speaks in a dialogue, alone or not, what reads a text, and what writes one.
+_MODELS: dict[str, dict[str, "Entry"]] = {"dialogue": {}, "text": {}, "transcript": {}}
+_LACKS = {"text": "reads no text", "transcript": "writes no transcript"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,16 +42,31 @@ def register(name: str, presets: Mapping[str, Any], mode: str = "dialogue") -> C
 def models(mode: str = "dialogue") -> dict[str, Entry]:
     for module in _MODULES:
         importlib.import_module(f"zoo.{module}")
-    return dict(sorted(_MODELS["text" if mode == "text" else "dialogue"].items()))
+    return dict(sorted(_MODELS.get(mode, _MODELS["dialogue"]).items()))
+
+
+def names() -> list[str]:
+    """Of all models, whatever they do."""
+    return sorted({name for mode in _MODELS for name in models(mode)})
+
+
+def mode_of(name: str) -> str:
+    """The mode of a model where none is asked for: dialogue, if it can, else what it can do."""
+    _choose(name, dict.fromkeys(names()), "--model", "model")
+    return next(mode for mode in _MODELS if name in models(mode))
 
 
 def find(
-    name: str, preset: str = "tiny", overrides: Mapping[str, Any] | None = None, mode: str = "dialogue"
+    name: str, preset: str = "tiny", overrides: Mapping[str, Any] | None = None, mode: str | None = None
 ) -> tuple[type, Any]:
-    """The class of a model and the configuration of a preset, with `overrides` (numbers may be text) put in."""
-    _choose(name, models(), "--model", "model")
+    """The class of a model and the configuration of a preset, with `overrides` (numbers may be text) put in.
+
+    `mode`: None is that of `mode_of`.
+    """
+    mode = mode or mode_of(name)
     if name not in models(mode):
-        raise InputError(f"--mode={mode}: {name} reads no text; the choices of --model are {', '.join(models(mode))}")
+        lacks = _LACKS.get(mode, "does not speak")
+        raise InputError(f"--mode={mode}: {name} {lacks}; the choices of --model are {', '.join(models(mode))}")
     entry = models(mode)[name]
     config = _choose(preset, entry.presets, "--preset", f"preset of {name}")
     return entry.model_class, override(config, overrides or {})

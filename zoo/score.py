@@ -32,7 +32,7 @@ def main(argv: list[str]) -> None:
     run = open_run(FLAGS.run)
     corpus = corpus_flags.corpus_from_flags(run.sample_rate)
     train, scored = (prepare.prepare(corpus, split, workers=os.cpu_count()) for split in ("train", FLAGS.split))
-    if run.model.mode == "text":
+    if run.model.mode in ("text", "transcript"):
         from zoo import utterances
 
         train, scored = (utterances.spoken(corpus, each, run.model.config.crop_seconds) for each in (train, scored))

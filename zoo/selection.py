@@ -2,7 +2,7 @@
 
 The best has the fewest held-out timing bits per second. Evaluations within `TIE_BITS` of the lowest ever are taken for
 ties, and of those the one with the best sound (bits per sample, or per mel frame) is the best. Without timing, as in an
-unconditional model, the sound decides alone.
+unconditional model, the sound decides alone; and where there is none either, the bits per letter.
 """
 
 import math
@@ -10,7 +10,7 @@ import math
 import tensorflow as tf
 
 TIE_BITS = 0.005
-_SOUNDS = ("sound_bits_per_sample", "mel_bits_per_frame")
+_SOUNDS = ("sound_bits_per_sample", "mel_bits_per_frame", "bits_per_letter")
 
 
 class Selection(tf.Module):

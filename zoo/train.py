@@ -23,10 +23,10 @@ corpus_flags.define_corpus_flags()
 flags.DEFINE_string("model", None, "Which model: python -m zoo.list shows them.")
 flags.DEFINE_enum(
     "mode",
-    "dialogue",
-    ["dialogue", "unconditional", "text", "vocoder"],
+    None,
+    ["dialogue", "unconditional", "text", "vocoder", "transcript"],
     "A side of a dialogue, or a paper's own task: one channel with no partner, gate or voice; a text read aloud; mels "
-    "said again.",
+    "said again; speech written down. Default: dialogue, or what the model does.",
 )
 flags.DEFINE_string("preset", "tiny", "Which sizes of it.")
 flags.DEFINE_multi_string("set", [], "Changes a size of the preset, such as --set=channels=48; may be given again.")
@@ -61,8 +61,9 @@ def main(argv: list[str]) -> None:
     from zoo import held_out, registry
 
     if not FLAGS.model:
-        raise InputError(f"--model: which one? The choices are {', '.join(registry.models())}")
+        raise InputError(f"--model: which one? The choices are {', '.join(registry.names())}")
     logging.set_verbosity(logging.WARNING)
+    FLAGS.mode = FLAGS.mode or registry.mode_of(FLAGS.model)
     model_class, sizes = registry.find(FLAGS.model, FLAGS.preset, _overrides(FLAGS.set), FLAGS.mode)
     if FLAGS.crop_seconds:
         sizes = dataclasses.replace(sizes, crop_seconds=FLAGS.crop_seconds)
@@ -74,7 +75,8 @@ def main(argv: list[str]) -> None:
     if not figures:
         return  # The chief writes and reports.
     minutes = figures["training_minutes"]
-    print(f"held out: {held_out.describe(figures)}; step {figures['step']}, {minutes:.1f} minutes of training")
+    said = model_class.describe(figures) or held_out.describe(figures)
+    print(f"held out: {said}; step {figures['step']}, {minutes:.1f} minutes of training")
 
 
 def train(model_class, sizes, path: pathlib.Path) -> dict:
@@ -103,7 +105,7 @@ def train(model_class, sizes, path: pathlib.Path) -> dict:
             f"{split}: {FLAGS.corpus}, {len(prepared.records)} dialogues, {prepared.seconds / 3600:.2f} h at "
             f"{prepared.sample_rate} Hz; a channel is silent {prepared.channel_silence_share:.0%} of the time"
         )
-    if FLAGS.mode == "text":
+    if FLAGS.mode in ("text", "transcript"):
         splits = {split: _with_words(corpus, prepared, sizes.crop_seconds) for split, prepared in splits.items()}
     voices = board.trained_voices(splits["train"])
     recipe = training.Recipe(
@@ -144,12 +146,15 @@ def _with_words(corpus, prepared, longest_seconds: float):
     from zoo import utterances
 
     split = utterances.spoken(corpus, prepared, longest_seconds)
-    print(f"  {len(split.utterances)} breath groups to read; {split.too_long} are longer than {longest_seconds:g} s")
+    n = len(split.utterances)
+    print(f"  {n} breath groups with their words; {split.too_long} are longer than {longest_seconds:g} s")
     return split
 
 
 def _default_name() -> str:
-    mode = [] if FLAGS.mode == "dialogue" else [FLAGS.mode]
+    from zoo import registry
+
+    mode = [] if FLAGS.mode == registry.mode_of(FLAGS.model) else [FLAGS.mode]
     return "-".join([FLAGS.model, *mode, FLAGS.preset, FLAGS.corpus])
 
 

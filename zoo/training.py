@@ -211,7 +211,7 @@ class Trainer:
     def _report(self, bar, terms, norms) -> None:
         figures = objective.figures(objective.numbers(terms), self.model.config.hop)
         bar.update(1)
-        bar.set_postfix_str(held_out.brief(figures), refresh=False)
+        bar.set_postfix_str(self.model.brief(figures) or held_out.brief(figures), refresh=False)
         board.show_step(figures, norms, self.step)
 
     def _examine(self) -> None:

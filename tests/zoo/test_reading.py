@@ -341,7 +341,7 @@ def trained(tmp_path_factory):
 @pytest.mark.slow
 def test_train_says_what_it_learns_from(trained):
     folder, done = trained
-    assert re.search("[1-9][0-9]* breath groups to read; [1-9][0-9]* are longer than 1 s", done.stdout)
+    assert re.search("[1-9][0-9]* breath groups with their words; [1-9][0-9]* are longer than 1 s", done.stdout)
     assert "minutes of speech with its words" in done.stdout and "held out: mel" in done.stdout
     config = json.loads((folder / "runs" / "reader" / "config.json").read_text())
     assert config["mode"] == "text" and config["sizes"]["style_tokens"] == 3
