@@ -127,6 +127,8 @@ def main(argv: list[str]) -> None:
     _check_flags()
     from zoo import devices
 
+    if FLAGS.train:
+        devices.side_by_side()
     print(f"devices: {devices.describe()}")
     if not FLAGS.train:
         found = {"speed": _time_speech()}

@@ -37,11 +37,13 @@ class Descent:
         self._model, self._strategy = model, strategy or tf.distribute.get_strategy()
         distribution.check_rows(self._strategy, model.config.batch_size)
         self._mixed = mixed_bfloat16
-        one_device = self._strategy.num_replicas_in_sync == 1
+        self._is_alone = self._strategy.num_replicas_in_sync == 1
         with self._strategy.scope():
             self._parts = [(_adam(model.config, variables), rate, variables) for variables, rate in model.parts()]
-        jit = model.jit and one_device if jit is None else jit
-        self._descend = tf.function(self._descend_all, autograph=False, jit_compile=jit)
+        jit = model.jit and self._is_alone if jit is None else jit
+        self._count = tf.function(self._counts, autograph=False, jit_compile=True)
+        self._differentiate = tf.function(self._gradients, autograph=False, jit_compile=jit)
+        self._descend = tf.function(self._descend_all, autograph=False)
 
     @property
     def optimizers(self) -> list[keras.optimizers.Optimizer]:
@@ -85,20 +87,40 @@ class Descent:
         )
 
     def _descend_replica(self, batch, seed):
+        # Shares are independent of each other, so TensorFlow computes them side by side.
+        n = distribution.shares(batch["row"].shape[0]) if self._is_alone else 1
+        shares = [{key: value[i::n] for key, value in batch.items()} for i in range(n)]
+        counts = distribution.total(_added([self._count(share, seed) for share in shares]))
+        found = _added([self._differentiate(share, seed, counts) for share in shares])
+        bits, gradients = distribution.total(found[: len(counts)]), found[len(counts) :]
+        norms = []
+        for part in self._parts:
+            mine, gradients = gradients[: len(part[2])], gradients[len(part[2]) :]
+            norms.append(self._apply(part, mine))
+        return dict(zip(self._names, zip(bits, counts, strict=True), strict=True)), norms
+
+    def _sums(self, batch, seed) -> Terms:
+        with layers.mixed_bfloat16(self._mixed):
+            return self._model.sums(batch, seed, training=True)
+
+    def _counts(self, batch, seed) -> list[tf.Tensor]:
+        """Of what each term is the sum; nothing else is computed."""
+        terms = self._sums(batch, seed)
+        self._names = list(terms)
+        return [count for _, count in terms.values()]
+
+    def _gradients(self, batch, seed, counts) -> list[tf.Tensor]:
+        """The bits of each term, and the gradients of all parts when terms are sums of so many."""
         with tf.GradientTape() as tape:
-            with layers.mixed_bfloat16(self._mixed):
-                terms = self._model.sums(batch, seed, training=True)
-            counts = distribution.total([count for _, count in terms.values()])
-            terms = {name: (bits, count) for (name, (bits, _)), count in zip(terms.items(), counts, strict=True)}
-            loss = objective.loss(terms)
+            terms = self._sums(batch, seed)
+            bits = [bits for bits, _ in terms.values()]
+            loss = objective.loss(dict(zip(terms, zip(bits, counts, strict=True), strict=True)))
         gradients = tape.gradient(
             loss,
-            [variables for _, _, variables in self._parts],
+            [variable.value for _, _, variables in self._parts for variable in variables],
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
-        norms = [self._apply(part, gradient) for part, gradient in zip(self._parts, gradients, strict=True)]
-        bits = distribution.total([bits for bits, _ in terms.values()])
-        return dict(zip(terms, zip(bits, counts, strict=True), strict=True)), norms
+        return bits + [tf.convert_to_tensor(each) for each in gradients]
 
     def _apply(self, part, gradient) -> tf.Tensor:
         optimizer, _, variables = part
@@ -109,6 +131,10 @@ class Descent:
         replicas = self._strategy.num_replicas_in_sync
         optimizer.apply_gradients(zip([each / replicas for each in summed], variables, strict=True))
         return norm
+
+
+def _added(found: list[list[tf.Tensor]]) -> list[tf.Tensor]:
+    return [tf.add_n(each) for each in zip(*found, strict=True)]
 
 
 def _read(variable: keras.Variable):

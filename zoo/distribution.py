@@ -44,6 +44,14 @@ def check_rows(over: tf.distribute.Strategy, batch_size: int) -> None:
         raise InputError(f"--set=batch_size={batch_size}: must be a multiple of the {n} replicas that share a batch")
 
 
+def shares(batch_size: int) -> int:
+    """In how many equal parts the cores of a CPU take a batch, side by side; 1 where there is a GPU."""
+    if tf.config.list_physical_devices("GPU"):
+        return 1
+    cores = min(len(os.sched_getaffinity(0)), batch_size)
+    return max(n for n in range(1, cores + 1) if batch_size % n == 0)
+
+
 def share_of(over: tf.distribute.Strategy, batch: dict[str, tf.Tensor]) -> dict:
     """The rows of a batch that each replica of this process takes, with their numbers as "row"; text is left out."""
     # XLA takes no text, and a step needs none.

@@ -84,7 +84,7 @@ def predict(model, batch: dict, seed: tf.Tensor, training: bool = False) -> dict
     example = by_speaker(batch)
     gate = example["gate"]
     state = model.initial_state(tf.shape(gate)[0], example["role"], example["voice"])
-    state = {**model.seeded(state, 1_000_003 * seed[0] + seed[1]), "gate": gate[:, 0]}
+    state = {**model.seeded(state, drawing(seed, example["row"])), "gate": gate[:, 0]}
     lapses = None
     if training and model.config.scheduled_sampling:
         lapses = _uniform(seed, example["row"], [tf.shape(gate)[1], 2], _LAPSES)
@@ -94,6 +94,11 @@ def predict(model, batch: dict, seed: tf.Tensor, training: bool = False) -> dict
     scored = example["mask"] * tf.cast(warm, tf.float32)
     toggled = tf.cast(tf.not_equal(gate, predicted["gate_before"]), tf.float32)
     return {**example, **predicted, "scored": scored, "toggled": toggled}
+
+
+def drawing(seed: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
+    """The seed of what layers draw in a step: int32 [], another one for another share of the batch."""
+    return 1_000_003 * seed[0] + seed[1] + 7_919 * row[0]
 
 
 def terms(model, told: dict, seed: tf.Tensor, training: bool = False) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:

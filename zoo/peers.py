@@ -75,7 +75,7 @@ def _step(sound, batch: int, samples: int) -> Callable[[], float]:
     import keras
     import tensorflow as tf
 
-    from zoo import apart
+    from zoo import apart, distribution
 
     def nats(audio, *told):
         return tf.reduce_sum(sound.nats(audio, *told)) / (batch * samples)
@@ -89,13 +89,21 @@ def _step(sound, batch: int, samples: int) -> Callable[[], float]:
     told = tf.ones([batch, frames]), tf.zeros([batch, frames, 0])
 
     @tf.function(jit_compile=True, autograph=False)
-    def step():
+    def differentiate(audio, *told):
         with tf.GradientTape() as tape:
             if sound.rows_apart:
                 loss = apart.total(nats, [audio], told, sound.trainable_variables)
             else:
                 loss = nats(audio, *told)
-        gradients = tape.gradient(loss, sound.trainable_variables)
+        return [loss, *tape.gradient(loss, [each.value for each in sound.trainable_variables])]
+
+    shares = distribution.shares(batch)
+
+    @tf.function(autograph=False)
+    def step():
+        # As `zoo.descent` does.
+        found = [differentiate(*(each[i::shares] for each in (audio, *told))) for i in range(shares)]
+        loss, *gradients = (tf.add_n(each) for each in zip(*found, strict=True))
         optimizer.apply_gradients(zip(gradients, sound.trainable_variables, strict=True))
         return loss
 

@@ -58,7 +58,7 @@ def main(argv: list[str]) -> None:
     del argv
     import tensorflow as tf
 
-    from zoo import held_out, registry
+    from zoo import devices, held_out, registry
 
     if not FLAGS.model:
         raise InputError(f"--model: which one? The choices are {', '.join(registry.names())}")
@@ -67,6 +67,7 @@ def main(argv: list[str]) -> None:
     model_class, sizes = registry.find(FLAGS.model, FLAGS.preset, _overrides(FLAGS.set), FLAGS.mode)
     if FLAGS.crop_seconds:
         sizes = dataclasses.replace(sizes, crop_seconds=FLAGS.crop_seconds)
+    devices.side_by_side()
     path = pathlib.Path(FLAGS.runs_dir) / (FLAGS.name or _default_name())
     try:
         figures = train(model_class, sizes, path)

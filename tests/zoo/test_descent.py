@@ -3,13 +3,19 @@ import pytest
 import tensorflow as tf
 
 from tests.zoo import subjects
-from zoo import descent, layers, objective
+from zoo import descent, distribution, layers, objective
+
+
+def _two(batch: dict) -> dict:
+    """A batch of two rows from one of one row, the second with its speakers exchanged."""
+    whole = ("mask", "reset", "name", "start_frame")
+    return {key: tf.concat([value, value if key in whole else value[:, ::-1]], axis=0) for key, value in batch.items()}
 
 
 def _steps(jit: bool, n: int = 3):
     model = subjects.tiny()
     subjects.shake(model)
-    step, batch, losses = descent.Descent(model, jit=jit), subjects.clip(model.config), []
+    step, batch, losses = descent.Descent(model, jit=jit), _two(subjects.clip(model.config)), []
     for i in range(n):
         step.set_rates(i, i / n)
         terms, norms = step(batch, tf.constant([0, i]))
@@ -23,6 +29,28 @@ def test_xla_takes_the_same_steps():
     np.testing.assert_allclose(found, wanted, rtol=1e-3)
     for a, b in zip(one.trainable_variables, two.trainable_variables, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-2, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_shares_side_by_side_take_the_step_of_the_whole(monkeypatch):
+    monkeypatch.setattr(distribution, "shares", lambda batch_size: 1)
+    one, _, wanted = _steps(False, 2)
+    monkeypatch.setattr(distribution, "shares", lambda batch_size: 2)
+    two, _, found = _steps(False, 2)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4)
+    for a, b in zip(one.trainable_variables, two.trainable_variables, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-2, atol=1e-4)
+
+
+def test_a_batch_has_as_many_shares_as_cores_can_take_equally(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: range(4))
+    assert [distribution.shares(n) for n in (1, 2, 3, 6, 8)] == [1, 2, 3, 3, 4]
+
+
+def test_shares_draw_numbers_of_their_own():
+    seed = tf.constant([0, 3])
+    one, two = (int(objective.drawing(seed, tf.constant(rows))) for rows in ([0, 1], [2, 3]))
+    assert one == 3 and two != one
 
 
 def test_the_average_stands_in_for_the_weights_and_gives_way_again():

@@ -29,7 +29,7 @@ class UnconditionalTacotron(UnconditionalModel):
         sound: `zoo.tacotron.sound.MelSound`.
     """
 
-    jit = False
+    jit = True
 
     def __init__(self, model_class, config, acoustic, sound, **kwargs):
         Speaker.__init__(self, config, **kwargs)
@@ -90,7 +90,7 @@ class UnconditionalTacotron(UnconditionalModel):
         code = self.acoustic.encode(self._mel(example["own_audio"]))
         before = tf.pad(code[:, :-1], [[0, 0], [1, 0]], constant_values=self.acoustic.codes)
         state = self.acoustic.initial_state(tf.shape(code)[0])
-        state["noise"] = noise.reseeded(state["noise"], 1_000_003 * seed[0] + seed[1])
+        state["noise"] = noise.reseeded(state["noise"], objective.drawing(seed, example["row"]))
         logits, _ = self.predict(before, state)
         bits = tf.nn.sparse_softmax_cross_entropy_with_logits(code, logits) / np.log(2.0)
         condition = self.conditions(code, before)

@@ -185,6 +185,8 @@ class Tacotron(DialogueModel):
         own_frame, gate, state = model.step(tf.zeros([1, model.config.hop]), state, seed=0)
     """
 
+    jit = True
+
     def __init__(self, config: TacotronConfig, **kwargs):
         super().__init__(config, **kwargs)
         self.dialogue = _dialogue(config)

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from datasets import pipeline
 from datasets.errors import InputError
-from zoo import registry, utterances
+from zoo import objective, registry, utterances
 from zoo.agent import Learner
 from zoo.tacotron import noise, pictures, text, text_parts
 from zoo.tacotron.postnet import Levels
@@ -128,7 +128,7 @@ class TextToSpeech(Learner):
 
     def sums(self, batch, seed, training=False):
         mel, exists = self.levels.standard(batch["mel"]), _exists(batch["n_frames"], batch["mel"])
-        made, refined, stop, alignment = self.call(batch, 1_000_003 * seed[0] + seed[1])
+        made, refined, stop, alignment = self.call(batch, objective.drawing(seed, batch.get("row", [0])))
         wanted = self.linear_levels.standard(batch["linear"]) if self.is_linear else mel
         bands = self.config.mel_bands
         # Half before, half after the post-net; of linear spectra as much as of mel bands.
