@@ -69,7 +69,7 @@ class TacotronContract(harness.TrainedContract):
             state = sound.shut(gate[:, t], after)
         assert frames[gate > 0].std() > 1e-3
 
-    def sound_is_learned(self, first, last):
+    def sound_is_learned(self, first, last, finer):
         assert last["mel_bits_per_frame"] < first["mel_bits_per_frame"] - 5.0
         assert last["code_bits_per_frame"] < self.overfit_share * first["code_bits_per_frame"]
 

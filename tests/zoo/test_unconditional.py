@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -61,6 +62,13 @@ def test_what_is_exported_says_the_same(model, tmp_path):
     wanted = generation.babble(model, 0.2, channels=2, seed=5, engine="graph")
     harness.same(agent.generate(channels=2, seconds=0.2, seed=5), wanted)
     assert not export.is_agent(agent)
+
+
+def test_keras_brings_it_back(model, tmp_path):
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    wanted = generation.babble(model, 0.1, seed=5, engine="graph")
+    np.testing.assert_array_equal(generation.babble(again, 0.1, seed=5, engine="graph"), wanted)
 
 
 def test_a_table_has_no_sound_without_its_dialogue():

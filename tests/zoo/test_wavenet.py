@@ -1,5 +1,6 @@
 import dataclasses
 
+import keras
 import pytest
 
 from tests.zoo import harness
@@ -28,12 +29,9 @@ class TestWaveNetOfLogistics(harness.TrainedContract):
     name = "wavenet"
     sizes = {**SIZES, "coding": "mixture", "channels": 16, "skip_channels": 16, "head_channels": 16}
     compiled = True
-    overfit_steps, averaged_steps = 240, 20
+    overfit_steps, averaged_steps = 400, 20
+    overfit_rate, overfit_compiled = keras.optimizers.schedules.CosineDecay(2e-2, 400), True
     engines_agree = 0.7  # Of 16 bits, a draw in some hundreds is rounded the other way, and weights here are wild.
-
-    def sound_is_learned(self, first, last):
-        # Of 16 bits, these steps save no more.
-        assert last["sound_bits_per_sample"] < 0.65 * first["sound_bits_per_sample"]
 
 
 class TestWaveNetWithoutCodes(harness.ModelContract):
