@@ -81,6 +81,11 @@ class Levels:
         levels = self.encode(audio)
         return levels, tf.zeros(tf.shape(levels))
 
+    def finer_bits(self, audio: tf.Tensor) -> tf.Tensor:
+        """Bits of a 16-bit sample beyond its level, in which all are alike: [...]."""
+        edges = tf.concat([[-1.0], self.edges(), [1.0]], axis=0)
+        return tf.math.log(tf.gather((edges[1:] - edges[:-1]) / STEP, self.encode(audio))) / math.log(2.0)
+
     def _at(self, place: tf.Tensor) -> tf.Tensor:
         return tf.clip_by_value(self._expand(2.0 * place / (LEVELS - 1) - 1.0), -1.0, 1.0)
 
@@ -141,9 +146,11 @@ class Logistics:
     def coarse(self, audio: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """One of 256 mu-law cells, and the bits of a sample's place in it where all are alike: two [...]."""
         curve = Levels("mu-law")
-        edges = tf.concat([[-1.0], curve.edges(), [1.0]], axis=0)
-        levels = curve.encode(audio)
-        return levels, tf.math.log(tf.gather((edges[1:] - edges[:-1]) / STEP, levels)) / math.log(2.0)
+        return curve.encode(audio), curve.finer_bits(audio)
+
+    def finer_bits(self, audio: tf.Tensor) -> tf.Tensor:
+        """Bits of a 16-bit sample beyond its token: none."""
+        return tf.zeros_like(audio)
 
     def _split(self, parameters):
         weight, mean, log_scale = tf.split(parameters, 3, axis=-1)

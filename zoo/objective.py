@@ -4,6 +4,7 @@ toggle      bits per second of the own gate, plain likelihood: class weights wou
 projection  bits per frame of the two seconds to come, auxiliary
 code        bits per frame of the acoustic code, where the gate is open
 sound       bits per sample where the gate is open; of a model that predicts spectra,
+finer       bits that a 16-bit sample has beyond its level, not trained
 mel         bits per frame of a density, which may be less than none
 of a model that reads a text,
 stop        bits per step of whether it is the last
@@ -111,7 +112,7 @@ def terms(model, told: dict, seed: tf.Tensor, training: bool = False) -> dict[st
         **_projection(model, told, told["context"], scored),
         # One code is none: it tells nothing and costs nothing.
         **({"code": _weighted(code, scored * gate)} if codes > 1 else {}),
-        model.sound.term: sound(model, told["own_audio"], gate, told["condition"], scored, seed, told["row"], training),
+        **sound(model, told["own_audio"], gate, told["condition"], scored, seed, told["row"], training),
     }
 
 
@@ -142,10 +143,13 @@ def figures(terms: dict[str, tuple[float, float]], hop: int) -> dict[str, float]
     """Readable figures of summed terms.
 
     `sound_bits_per_sample` includes the code's share: sound is predicted given its code, and the code is predicted
-    too, so their sum bounds the bits of the samples alone.
+    too, so their sum bounds the bits of the samples alone. `sound_bits_per_16_bit_sample` compares codings: the samples
+    within a level count as alike.
     """
     mean = {name: float(total) / max(float(count), 1.0) for name, (total, count) in terms.items()}
     found = {"sound_bits_per_sample": mean["sound"] + mean.get("code", 0.0) / hop} if "sound" in mean else {}
+    if "finer" in mean:
+        found["sound_bits_per_16_bit_sample"] = found["sound_bits_per_sample"] + mean["finer"]
     if "toggle" in mean:
         found["timing_bits_per_second"] = mean["toggle"] * FRAMES_PER_SECOND
         found["toggles_expected_over_observed"] = mean["expected_toggles"] / max(mean["toggles"], 1e-9)
@@ -164,8 +168,11 @@ def _projection(model, example, context, scored) -> dict:
     return {"projection": _weighted(nats, scored * known)}
 
 
-def sound(model, own_audio, gate, condition, scored, seed, row, training=False, running=None):
+def sound(model, own_audio, gate, condition, scored, seed, row, training=False, running=None) -> dict:
     """Bits of windows drawn where there is speech; a lead-in of one receptive field is heard but not scored.
+
+    The term `model.sound.term`; of samples, when nothing is trained, also "finer", bits that 16-bit samples have beyond
+    what is predicted.
 
     Where a row's windows lie depends on the seed and the row's number alone, not on who else is in the batch. `running`
     is where the sound runs, if that is not where there is speech.
@@ -194,11 +201,17 @@ def sound(model, own_audio, gate, condition, scored, seed, row, training=False, 
         nats = model.sound.nats(audio, open_frames, condition, *heard)
         return _weighted(nats, tf.repeat(counted, tf.shape(nats)[1] // window, axis=1))
 
-    told = cut(condition)
-    if not (training and model.sound.rows_apart and not tf.config.list_physical_devices("GPU")):
-        return bits(told, *given)
+    told, term = cut(condition), model.sound.term
+    if not training:
+        found = {term: bits(told, *given)}
+        if model.sound.coding:
+            finer = model.sound.coding.finer_bits(audio[:, config.hop :]) * tf.repeat(counted, config.hop, axis=1)
+            found["finer"] = tf.reduce_sum(finer), tf.reduce_sum(counted) * config.hop
+        return found
+    if not (model.sound.rows_apart and not tf.config.list_physical_devices("GPU")):
+        return {term: bits(told, *given)}
     one = apart.total(lambda *row: bits(*row)[0], [told], given, model.sound.trainable_variables)
-    return one, tf.reduce_sum(counted) * config.hop
+    return {term: (one, tf.reduce_sum(counted) * config.hop)}
 
 
 def _uniform(seed: tf.Tensor, row: tf.Tensor, shape: list, stream: int) -> tf.Tensor:

@@ -78,11 +78,8 @@ class UnconditionalModel(Speaker):
         warm = tf.range(tf.shape(example["gate"])[1]) >= round(self.config.warmup_seconds * FRAMES_PER_SECOND)
         scored = example["mask"] * tf.cast(warm, tf.float32)
         condition = tf.zeros([*tf.unstack(tf.shape(scored)), 0])
-        return {
-            "sound": objective.sound(
-                self, example["own_audio"], example["gate"], condition, scored, seed, example["row"], training
-            )
-        }
+        told = (example["own_audio"], example["gate"], condition, scored, seed, example["row"])
+        return objective.sound(self, *told, training)
 
     def parts(self):
         return [(self.sound.trainable_variables, self.config.learning_rate)]

@@ -159,7 +159,7 @@ class VocoderModel(Speaker):
         start = self.conditioner.initial_state(tf.shape(scored)[0])
         condition, _ = self.conditioner(self._with_past(example["own_audio"]), start)
         told = (example["own_audio"], example["gate"], condition, scored, seed, example["row"])
-        return {"sound": objective.sound(self, *told, training, running=tf.ones_like(scored))}
+        return objective.sound(self, *told, training, running=tf.ones_like(scored))
 
     def parts(self):
         trained = [*self.conditioner.trainable_variables, *self.sound.trainable_variables]

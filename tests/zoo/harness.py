@@ -307,7 +307,7 @@ class TrainedContract(ModelContract):
             model = tiny(self.name, **self.sizes, **sizes)
             shake(model)
             found = model.sums(clip(model.config), tf.constant([0, 0]), training)
-            return {name: float(total) for name, (total, _) in found.items()}
+            return {name: float(total) for name, (total, _) in found.items() if name != "finer"}
 
         wanted = terms(True)
         # In training value and gradient may come in one pass, which adds up in another order.

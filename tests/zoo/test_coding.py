@@ -125,6 +125,14 @@ def test_16_bits_are_rounded_and_clipped():
     np.testing.assert_array_equal(found, [0.0, STEP, -1.0, 1.0 - STEP])
 
 
+def test_a_16_bit_sample_has_bits_beyond_its_level():
+    loud, soft = np.float32([0.9, -0.9]), np.float32([0.0, 1e-4])
+    np.testing.assert_allclose(Levels("linear").finer_bits(loud), np.log2(2.0**16 / 255), atol=0.01)
+    assert (Levels("mu-law").finer_bits(loud).numpy() > 9.0).all()
+    assert (Levels("mu-law").finer_bits(soft).numpy() < 2.6).all()
+    np.testing.assert_array_equal(Logistics().finer_bits(loud), 0.0)
+
+
 def test_the_coarse_view_of_16_bits_counts_every_step_once():
     every = np.arange(-(2**15), 2**15, dtype=np.float32) * np.float32(STEP)
     cells, bits = (each.numpy() for each in Logistics().coarse(every))

@@ -52,8 +52,11 @@ def test_every_frame_counts_and_either_channel(model):
     terms = model.sums(batch, tf.constant([0, 0]))
     windows = 2 * model.config.windows * (model.config.window_frames - model.sound.lead_frames)
     total, count = (float(each) for each in terms["sound"])
-    assert set(terms) == {"sound"} and 0.7 * windows * model.config.hop < count <= windows * model.config.hop
-    assert objective.figures(objective.numbers(terms), model.config.hop) == {"sound_bits_per_sample": total / count}
+    assert set(terms) == {"sound", "finer"} and 0.7 * windows * model.config.hop < count <= windows * model.config.hop
+    found = objective.figures(objective.numbers(terms), model.config.hop)
+    assert found["sound_bits_per_sample"] == total / count
+    # The softer a sample, the finer is its level.
+    assert 2.0 < found["sound_bits_per_16_bit_sample"] - total / count < 9.0
 
 
 def test_what_is_exported_says_the_same(model, tmp_path):

@@ -97,7 +97,7 @@ class UnconditionalTacotron(UnconditionalModel):
         of_sound = example["own_audio"], example["gate"], condition, scored, seed, example["row"], training
         return {
             "code": (tf.reduce_sum(bits * scored), tf.reduce_sum(scored)),
-            self.sound.term: objective.sound(self, *of_sound),
+            **objective.sound(self, *of_sound),
         }
 
     def parts(self):
