@@ -22,6 +22,7 @@ from eval import (
     open_loop,
     planning,
     prediction,
+    profile,
     protocol,
     recordings,
     rows,
@@ -326,7 +327,8 @@ class _Example:
 
 def _as_row(name: str, kind: str, scores: dict, chunks: Sequence[Chunk], excerpt: gallery.Excerpt | None) -> Row:
     per_dialogue = scores.pop("per_dialogue")
-    return Row(name, kind, scores, shape.EventTable(chunks).pool().durations["fto"], excerpt, per_dialogue)
+    ftos, onsets = shape.EventTable(chunks).pool().durations["fto"], profile.onset_hazard(chunks)
+    return Row(name, kind, scores, ftos, excerpt, per_dialogue, (), onsets, profile.floor_shares(chunks))
 
 
 def _row_rng(seed: int, name: str) -> np.random.Generator:

@@ -1,12 +1,16 @@
-"""What the report shows and plays: for each row of the table one excerpt, its sound and its pictures."""
+"""What the report shows and plays: for each row of the table one excerpt of the same chunk, beside one partner."""
 
 import base64
 import dataclasses
 import io
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import soundfile
 
+from datasets.audio import resample
 from datasets.dialogue import cut
 from eval import figures
 
@@ -35,19 +39,6 @@ class Excerpt:
     @property
     def seconds(self) -> float:
         return len(self.own_audio) / self.sample_rate
-
-    def first(self, seconds: float) -> "Excerpt":
-        """The beginning of the excerpt."""
-        if seconds >= self.seconds:
-            return self
-        samples = round(seconds * self.sample_rate)
-        return dataclasses.replace(
-            self,
-            own_audio=self.own_audio[:samples],
-            partner_audio=self.partner_audio[:samples],
-            own=cut(self.own, 0, seconds),
-            partner=cut(self.partner, 0, seconds),
-        )
 
 
 def speech_shaped_noise(
@@ -78,24 +69,94 @@ def speech_shaped_noise(
     return (noise * _gate(own, n_samples, sample_rate)).clip(-1, 1).astype(np.float32)
 
 
-def flac_address(excerpt: Excerpt) -> str:
-    """The excerpt as a stereo FLAC `data:` address, own channel left."""
-    buffer = io.BytesIO()
-    stereo = np.stack([excerpt.own_audio, excerpt.partner_audio], axis=1).clip(-1, 1)
-    soundfile.write(buffer, stereo, excerpt.sample_rate, format="FLAC", subtype="PCM_16")
-    return "data:audio/flac;base64," + base64.b64encode(buffer.getvalue()).decode()
+@dataclasses.dataclass(frozen=True)
+class Codec:
+    """How sound is written into a page. Every browser plays both.
+
+    Attributes:
+        name: of the format, as soundfile has it.
+        rates: Hz that it can have, ascending; empty for any.
+    """
+
+    name: str
+    rates: tuple[int, ...] = ()
+
+    def address(self, audio: np.ndarray, sample_rate: int) -> str:
+        """One channel, float32 [samples], as a `data:` address."""
+        rate = next((each for each in self.rates if each >= sample_rate), self.rates[-1] if self.rates else sample_rate)
+        buffer = io.BytesIO()
+        soundfile.write(buffer, resample(audio.clip(-1, 1), sample_rate, rate), rate, format=self.name)
+        return f"data:audio/{self.name.lower()};base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def pictures(excerpt: Excerpt) -> dict[str, str]:
-    """Strip (SVG), waveform and spectrogram (PNG addresses), all edge to edge on the same seconds."""
-    e = excerpt
-    return {
-        "strip": figures.svg(lambda ax: figures.draw_strip(ax, e.own, e.partner, e.seconds), 9, 0.4),
-        "waveform": figures.png(
-            lambda ax: figures.draw_waveform(ax, e.own_audio, e.partner_audio, e.sample_rate), 12, 1.3
-        ),
-        "spectrogram": figures.png(lambda ax: figures.draw_spectrogram(ax, e.own_audio, e.sample_rate), 12, 1.1),
-    }
+FLAC = Codec("FLAC")
+MP3 = Codec("MP3", (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000))
+# What a page with much sound gives up: first the exact samples, then length.
+CHOICES = ((FLAC, 60.0), (MP3, 60.0), (MP3, 45.0), (MP3, 30.0), (MP3, 20.0), (MP3, 10.0), (MP3, 5.0))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Voice:
+    """One row of the gallery: a channel, and who else spoke meanwhile.
+
+    Attributes:
+        audio: float32 [samples].
+        sample_rate: Hz.
+        own, partner: speech, [n, 2] seconds; that of the partner is empty for the partner itself.
+    """
+
+    audio: np.ndarray
+    sample_rate: int
+    own: np.ndarray
+    partner: np.ndarray
+
+    def first(self, seconds: float) -> "Voice":
+        """The beginning of it."""
+        own, partner = (cut(each, 0, seconds) for each in (self.own, self.partner))
+        return Voice(self.audio[: round(seconds * self.sample_rate)], self.sample_rate, own, partner)
+
+
+def voices(excerpts: Sequence[Excerpt]) -> list[Voice]:
+    """The partner of the excerpts, who is the same in all of them, then the own channel of each."""
+    first = excerpts[0]
+    partner = Voice(first.partner_audio, first.sample_rate, first.partner, np.zeros((0, 2)))
+    return [partner, *(Voice(each.own_audio, each.sample_rate, each.own, each.partner) for each in excerpts)]
+
+
+def in_budget(channels: Sequence[Voice], budget_bytes: int) -> tuple[list[str], Codec, float]:
+    """The sound of all channels as `data:` addresses, the codec, and the seconds of each that fit.
+
+    Exact samples are given up first, then length, down to the last of `CHOICES`, which is taken in any case.
+    """
+    longest = max((len(each.audio) / each.sample_rate for each in channels), default=0.0)
+    for codec, seconds in CHOICES:
+        most_bytes = math.inf if (codec, seconds) == CHOICES[-1] else budget_bytes
+        shown = (each.first(seconds) for each in channels)
+        addresses = _until(most_bytes, (codec.address(each.audio, each.sample_rate) for each in shown))
+        if len(addresses) == len(channels):
+            break
+    return addresses, codec, min(seconds, longest)
+
+
+def _until(most_bytes: float, addresses: Iterable[str]) -> list[str]:
+    """As many of them as fit."""
+    kept, size = [], 0
+    for address in addresses:
+        size += len(address)
+        if size > most_bytes:
+            break
+        kept.append(address)
+    return kept
+
+
+def content(channels: Sequence[Voice], addresses: Sequence[str], seconds: float) -> dict[str, Any]:
+    """What the page's script shows: of each channel its sound, mel spectrogram and speech."""
+    rows = []
+    for voice, address in zip(channels, addresses, strict=True):
+        shown = voice.first(seconds)
+        row = {"sound": address, "rate": voice.sample_rate, "mel": figures.mel_address(shown.audio, shown.sample_rate)}
+        rows.append(row | {name: np.round(getattr(shown, name), 4).tolist() for name in ("own", "partner")})
+    return {"seconds": round(seconds, 4), "rows": rows}
 
 
 def _gate(intervals: np.ndarray, n_samples: int, sample_rate: int) -> np.ndarray:

@@ -11,14 +11,24 @@ import numpy as np
 from datasets import files
 from eval import figures, gallery
 from eval.audio import columns, scale
-from eval.gallery import Excerpt
-from eval.table import COLUMNS, HEADLINE, Column, Row, columns_of
+from eval.audio.rows import AudioTable
+from eval.table import COLUMNS, HEADLINE, HEADLINES, Column, Row, columns_of
 
 # What the sound of all rows together may take of a page that stays below 15 MB with its pictures.
-AUDIO_BUDGET_BYTES = 10_000_000
-_EXCERPT_SECONDS = (60, 45, 30, 20, 15, 10, 5)
+AUDIO_BUDGET_BYTES = 9_000_000
 _TTR = next(column for column in COLUMNS if column.key == HEADLINE)
+_BY_DIALOGUE = (
+    "fto_median",
+    "overlap_share",
+    "ipu_per_min",
+    "llr",
+    "dllr",
+    "selectivity",
+    "speech_seconds",
+    "f0_median",
+)
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
+_LOSSY = "The sound of this page is MP3, so its samples are near the real ones, which lie in audio/ beside scores.json."
 
 
 def write_report(
@@ -27,7 +37,7 @@ def write_report(
     kicker: str,
     rows_by_role: Mapping[str, Sequence[Row]],
     under: Mapping[str, str],
-    sounds: Mapping[str, tuple[str, Sequence[Row]]],
+    sounds: Mapping[str, AudioTable],
     appendix: Sequence[Mapping[str, Any]],
     provenance: Sequence[tuple[str, Any]],
 ) -> None:
@@ -39,18 +49,15 @@ def write_report(
         kicker: the line above the title, such as the corpus.
         rows_by_role: for each role the rows in order; the one of kind "human" is what the others are drawn over.
         under: for each role the line below its heading.
-        sounds: for each role whose sound was scored, the line below that heading, and the rows.
+        sounds: for each role whose sound was scored, that table.
         appendix: further tables, each with title, under, head and rows of texts.
         provenance: names and values.
     """
-    seconds = affordable_seconds([row.excerpt for rows in rows_by_role.values() for row in rows if row.excerpt])
-    parts = [
-        _part(role, rows, under[role], seconds) | {"sound": _sound(*sounds[role]) if role in sounds else None}
-        for role, rows in rows_by_role.items()
-    ]
+    parts = [_part(role, rows, under[role], sounds.get(role)) for role, rows in rows_by_role.items()]
+    _add_galleries(parts, rows_by_role)
     glossary = columns_of([row.scores for rows in rows_by_role.values() for row in rows])
     if sounds:
-        scored = [row.scores for _, rows in sounds.values() for row in rows]
+        scored = [row.scores for table in sounds.values() for row in table.rows]
         glossary += [column for column in columns_of(scored, columns.columns()) if column.key != HEADLINE]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
@@ -68,77 +75,118 @@ def write_report(
         part.write_text(page, encoding="utf-8")
 
 
-def affordable_seconds(excerpts: Sequence[Excerpt]) -> int:
-    """How much of each excerpt may be played so that the page stays small."""
-    for seconds in _EXCERPT_SECONDS:
-        if sum(len(gallery.flac_address(excerpt.first(seconds))) for excerpt in excerpts) <= AUDIO_BUDGET_BYTES:
-            return seconds
-    return _EXCERPT_SECONDS[-1]
-
-
-def _part(role: str, rows: Sequence[Row], under: str, seconds: float) -> dict[str, Any]:
+def _part(role: str, rows: Sequence[Row], under: str, sound: AudioTable | None) -> dict[str, Any]:
     # The headline comes first: on a phone the rest has to be scrolled to.
-    columns = sorted(columns_of([row.scores for row in rows]), key=lambda column: column.key != HEADLINE)
-    human = next(row for row in rows if row.kind == "human")
+    shown = sorted(columns_of([row.scores for row in rows]), key=lambda column: column.key != HEADLINE)
     return {
         "role": role,
         "under": under,
-        "columns": columns,
-        "human": _ttr_interval(human) or (0.0, 0.0),
-        "rows": [
-            {"name": row.name, "kind": row.kind, "cells": [_cell(column, row) for column in columns]} for row in rows
-        ],
-        "gallery": [_exhibit(row, human, seconds) for row in rows if row.excerpt is not None],
+        "table": _table(shown, rows),
+        "human": _human_interval(rows),
+        "timing": _timing(rows),
+        "dialogues": _by_dialogue(rows, COLUMNS),
+        "sound": None if sound is None else _sound(sound),
+        "gallery": None,
     }
 
 
-def _sound(under: str, rows: Sequence[Row]) -> dict[str, Any]:
-    shown = columns_of([row.scores for row in rows], columns.columns())
+def _sound(sound: AudioTable) -> dict[str, Any]:
+    choices = columns.columns()
+    drawn = [row for row in sound.rows if any(column.percent_of(row.scores) is not None for column in choices)]
+    proxies = [column for column in choices if any(column.percent_of(row.scores) is not None for row in drawn)]
+    models = [row for row in drawn if row.kind == "model"] or drawn
     return {
-        "under": under,
+        "under": sound.under(),
+        "notes": sound.notes,
+        "table": _table(columns_of([row.scores for row in sound.rows], choices), sound.rows),
+        "dialogues": _by_dialogue(sound.rows, choices),
+        "proxies": figures.proxies_svg(proxies, models) if proxies else None,
+        "drawn": [(row.name, *figures.row_mark(i)) for i, row in enumerate(models)],
+    }
+
+
+def _table(shown: Sequence[Column], rows: Sequence[Row]) -> dict[str, Any]:
+    return {
         "columns": shown,
         "rows": [
-            {"name": row.name, "kind": row.kind, "cells": [_sound_cell(column, row) for column in shown]}
+            {"name": row.name, "kind": row.kind, "cells": [_cell(column, row.scores) for column in shown]}
             for row in rows
         ],
     }
 
 
-def _sound_cell(column: Column, row: Row) -> dict[str, Any]:
-    """A number, where it stands between noise (0) and other real speech (100), and the interval of the headline."""
-    if column.key == scale.HEADLINE:
-        value = row.scores.get(column.key)
-        percent = value if value is not None and np.isfinite(value) else None
-        return {"text": column.text(row.scores), "percent": percent, "interval": column.interval(row.scores)}
-    return {"text": column.text(row.scores), "percent": column.percent_of(row.scores), "interval": None}
+def _cell(column: Column, scores: Mapping[str, Any]) -> dict[str, Any]:
+    """A number as text and to sort by; where it lies between noise (0) and speech (100); the interval of a headline."""
+    value = scores.get(column.key)
+    value = float(value) if value is not None and np.isfinite(value) else None
+    percent = value if column.key == scale.HEADLINE else column.percent_of(scores)
+    interval = column.interval(scores) if column.key in HEADLINES and value is not None else None
+    return {"text": column.text(scores), "value": value, "percent": percent, "interval": interval}
 
 
-def _cell(column: Column, row: Row) -> dict[str, Any]:
-    # Only TTR is drawn: the others have no common scale.
-    interval = column.interval(row.scores) if column.key == HEADLINE else None
-    return {"text": column.text(row.scores), "interval": interval, "value": row.scores.get(column.key)}
+def _human_interval(rows: Sequence[Row]) -> tuple[float, float]:
+    return next((_TTR.interval(row.scores) for row in rows if row.kind == "human"), None) or (0.0, 0.0)
 
 
-def _ttr_interval(row: Row) -> tuple[float, float] | None:
-    return _TTR.interval(row.scores)
+def _timing(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The figures of every row whose timing is known, over the human row."""
+    drawn = [row for row in rows if row.floor is not None]
+    human = next((row for row in drawn if row.kind == "human"), None)
+    if human is None:
+        return []
+    return [
+        {
+            "name": row.name,
+            "kind": row.kind,
+            "figures": [
+                {"title": title, "label": f"{title} of {row.name}", "svg": figures.svg(draw, 2.9, height, box)}
+                for title, draw, height, box in figures.timing_figures(row, human)
+            ],
+        }
+        for row in drawn
+    ]
 
 
-def _exhibit(row: Row, human: Row, seconds: float) -> dict[str, Any]:
-    excerpt: Excerpt = row.excerpt.first(seconds)
+def _by_dialogue(rows: Sequence[Row], choices: Sequence[Column]) -> dict[str, Any] | None:
+    """A line for each dialogue of each row."""
+    lines = [(row, scores) for row in rows for scores in row.per_dialogue]
+    wanted = [column for column in choices if column.key in _BY_DIALOGUE]
+    shown = columns_of([scores for _, scores in lines], wanted)
+    if not lines or not shown:
+        return None
     return {
-        "name": row.name,
-        "kind": row.kind,
-        "ttr": _TTR.text(row.scores),
-        "seconds": round(excerpt.seconds, 3),
-        "audio": gallery.flac_address(excerpt),
-        "fto": figures.svg(lambda ax: figures.draw_fto(ax, row.ftos, human.ftos), 2.9, 1.9, margins=True),
-        "note": excerpt.note,
-        "ticks": _ticks(excerpt.seconds),
-        **gallery.pictures(excerpt),
+        "columns": shown,
+        "rows": [
+            {
+                "name": row.name,
+                "kind": row.kind,
+                "dialogue": scores["dialogue"],
+                "cells": [_cell(column, scores) for column in shown],
+            }
+            for row, scores in lines
+        ],
     }
 
 
-def _ticks(seconds: float) -> list[dict[str, Any]]:
-    step = 10 if seconds > 20 else 5 if seconds > 5 else 1
-    ticks = np.arange(0, seconds + 1e-6, step)
-    return [{"percent": round(100 * tick / seconds, 2), "text": f"{tick:g} s" if tick else "0"} for tick in ticks]
+def _add_galleries(parts: Sequence[dict[str, Any]], rows_by_role: Mapping[str, Sequence[Row]]) -> None:
+    """What is played and shown of each part, all of one length and one codec."""
+    shown = {role: [row for row in rows if row.excerpt is not None] for role, rows in rows_by_role.items()}
+    channels = {role: gallery.voices([row.excerpt for row in rows]) for role, rows in shown.items() if rows}
+    addresses, codec, seconds = gallery.in_budget([each for of in channels.values() for each in of], AUDIO_BUDGET_BYTES)
+    for part in parts:
+        if part["role"] not in channels:
+            continue
+        of_role, rows = channels[part["role"]], shown[part["role"]]
+        mine, addresses = addresses[: len(of_role)], addresses[len(of_role) :]
+        partner = {"name": "partner", "kind": "partner", "ttr": "", "note": "The real one, in the other ear."}
+        part["gallery"] = {
+            "content": gallery.content(of_role, mine, seconds),
+            "note": "" if codec is gallery.FLAC else _LOSSY,
+            "rows": [
+                partner,
+                *(
+                    {"name": row.name, "kind": row.kind, "ttr": _TTR.text(row.scores), "note": row.excerpt.note}
+                    for row in rows
+                ),
+            ],
+        }

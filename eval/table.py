@@ -25,6 +25,7 @@ class Row:
         excerpt: what is played, or None.
         per_dialogue: for each dialogue its name and scores.
         clips: its sound in each chunk that was answered, `eval.audio.features.Clip`; empty where there is none.
+        onset_hazard, floor: of `eval.profile`, or None where its timing is not drawn.
     """
 
     name: str
@@ -34,6 +35,8 @@ class Row:
     excerpt: Any = None
     per_dialogue: Sequence[Mapping[str, Any]] = ()
     clips: Sequence[Any] = ()
+    onset_hazard: np.ndarray | None = None
+    floor: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True)

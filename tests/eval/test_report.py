@@ -3,6 +3,7 @@
 import base64
 import html.parser
 import io
+import json
 import re
 
 import matplotlib.image
@@ -10,7 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from eval import figures, gallery, report, table
+from eval import figures, gallery, profile, protocol, report, table
+from eval.audio.rows import AudioTable
+from eval.chunks import Chunk
 from eval.gallery import Excerpt
 from eval.table import Row
 from tests.conftest import noise_bursts
@@ -27,13 +30,27 @@ def excerpt(seconds=6.0, **changes):
 
 def row(name, kind, **scores):
     scores = {"ttr": 0.5, "ttr_low": 0.3, "ttr_high": 0.9, "fto_median": 0.2, "llr": float("nan")} | scores
-    return Row(name, kind, scores, np.random.default_rng(1).normal(0.2, 0.5, 50), excerpt())
+    onsets, floor = np.linspace(0.1, 2.0, 20), np.array([0.3, 0.3, 0.35, 0.05])
+    by_dialogue = [{"dialogue": f"talk-{i}", "fto_median": 0.1 * i, "llr": None} for i in range(3)]
+    ftos = np.random.default_rng(1).normal(0.2, 0.5, 50)
+    return Row(name, kind, scores, ftos, excerpt(), by_dialogue, (), onsets, floor)
+
+
+def sound(*names):
+    """An audio table of rows that are ever nearer to noise."""
+    rows = []
+    for i, name in enumerate(names):
+        quality = {"babble_quality": 90.0 - 9 * i, "babble_quality_low": 70.0 - 9 * i, "babble_quality_high": 95.0}
+        proxy = {"frechet_mel": 1.0 + i, "frechet_mel_percent": 95.0 - i, "headline": "frechet_mel"}
+        rows.append(Row(name, "human" if name == "human" else "model", quality | proxy, np.zeros(0)))
+    about = {"clips": 3, "dialogues": 3, "speech_seconds": 60.0, "sample_rate": RATE}
+    return AudioTable(rows, ["<model & co>: clipped: 3 % of the samples"], about)
 
 
 class Page(html.parser.HTMLParser):
     """Counts elements, checks that they close, and collects what they point to."""
 
-    void = {"meta", "img", "br", "link"}
+    void = {"meta", "img", "br", "link", "input"}
 
     def __init__(self, text):
         super().__init__()
@@ -66,8 +83,9 @@ def page(tmp_path_factory):
         row("shifted", "reference", ttr=0.0),
     ]
     block = {"title": "Words", "under": "no prompt", "head": ["", "TTR"], "rows": [["human", "0.84"]]}
+    sounds = {"follower": sound("<model & co>", "human")}
     report.write_report(
-        path, "Who speaks when.", "talk", {"follower": rows}, {"follower": "3 rows"}, {}, [block], [("seed", "0")]
+        path, "Who speaks when.", "talk", {"follower": rows}, {"follower": "3 rows"}, sounds, [block], [("seed", "0")]
     )
     return path.read_text(encoding="utf-8")
 
@@ -75,42 +93,86 @@ def page(tmp_path_factory):
 def test_parses_and_has_every_row(page):
     parsed = Page(page)
     assert parsed.open == []
-    tags = [tag for tag, _ in parsed.elements]
-    assert tags.count("audio") == 3 and tags.count("article") == 3 and tags.count("img") == 6
+    classes = [attributes.get("class") for _, attributes in parsed.elements]
+    assert [each for each in classes if each and each.startswith("voice")] == [
+        "voice partner", "voice model", "voice human", "voice reference",
+    ]  # fmt: skip
+    assert sum(str(each).startswith("card ") for each in classes) == 3 and classes.count("playhead") == 4
     assert len(parsed.ids) == len(set(parsed.ids))
     assert "&lt;model &amp; co&gt;" in page and "<model" not in page
 
 
 def test_needs_no_network(page):
-    assert not re.search(r"https?:|//[a-z]", re.sub(r'"data:[^"]*"', "", page).replace("// One", ""))
+    assert not re.search(r"https?:|//[a-z]", re.sub(r'"data:[^"]*"', "", page))
     assert all(address.startswith(("data:", "#")) for address in Page(page).addresses)
-    assert "@import" not in page and "url(#" in page
+    assert "@import" not in page and "default-src 'none'" in page
+
+
+def test_dialogues_proxies_and_notes_are_on_the_page(page):
+    assert page.count('data-value="talk-') == 9 and "Timing by dialogue" in page
+    assert "95 percent from noise" in page and "90 percent from noise" in page
+    assert 'class="proxies"' in page and "clipped: 3 % of the samples" in page
+
+
+def shown(page):
+    """What the gallery's script gets."""
+    return json.loads(re.search(r'<script type="application/json">(.*?)</script>', page, re.DOTALL)[1])
 
 
 def test_sound_is_that_of_the_excerpt(page):
-    addresses = [attributes["src"] for tag, attributes in Page(page).elements if tag == "audio"]
-    sound, rate = soundfile.read(io.BytesIO(base64.b64decode(addresses[0].split(",")[1])), dtype="float32")
-    assert rate == RATE
-    np.testing.assert_allclose(sound[:, 0], excerpt().own_audio, atol=1 / 32000)
-    np.testing.assert_allclose(sound[:, 1], excerpt().partner_audio, atol=1 / 32000)
+    content = shown(page)
+    assert content["seconds"] == 6.0 and [row["rate"] for row in content["rows"]] == [RATE] * 4
+    for row, channel in zip(content["rows"], ("partner_audio", "own_audio"), strict=False):
+        played, rate = soundfile.read(io.BytesIO(base64.b64decode(row["sound"].split(",")[1])), dtype="float32")
+        assert rate == RATE and row["sound"].startswith("data:audio/flac")
+        np.testing.assert_allclose(played, getattr(excerpt(), channel), atol=1 / 32000)
+    np.testing.assert_allclose(content["rows"][1]["own"], SPEECH)
+    np.testing.assert_allclose(content["rows"][1]["partner"], SPEECH + 1.1)
+    assert content["rows"][0]["partner"] == []
+
+
+def test_mel_is_an_image_of_100_columns_a_second():
+    from PIL import Image
+
+    address = figures.mel_address(excerpt().own_audio, RATE)
+    image = Image.open(io.BytesIO(base64.b64decode(address.split(",")[1])))
+    assert image.format == "WEBP" and image.size == (601, 64)
+    loud, silent = np.asarray(image)[:, 60:140].mean(), np.asarray(image)[:, 420:580].mean()
+    assert loud > 2 * silent
 
 
 def test_columns_without_a_number_are_left_out(page):
-    heads = re.findall(r'<th scope="col" title="[^"]*">([^<]*)</th>', page)
-    assert heads == ["TTR", "FTO median, s", "gate"]
+    heads = re.findall(
+        r'<th scope="col" aria-sort="none" title="[^"]*"><button type="button">([^<]*)</button></th>', page
+    )
+    assert heads == ["TTR", "FTO median, s", "gate", "FTO median, s", "babble quality", "Frechet, log-mel"]
 
 
-def test_long_excerpts_are_cut_to_what_the_page_can_hold(monkeypatch):
-    many = [excerpt(seconds=60.0)] * 3
-    assert report.affordable_seconds(many) == 60
-    monkeypatch.setattr(report, "AUDIO_BUDGET_BYTES", 1_000_000)
-    seconds = report.affordable_seconds(many)
-    assert seconds < 60 and sum(len(gallery.flac_address(each.first(seconds))) for each in many) <= 1_000_000
+def test_samples_are_given_up_before_length():
+    channels = gallery.voices([excerpt(seconds=60.0)] * 2)
+    exact, codec, seconds = gallery.in_budget(channels, 10**7)
+    assert codec is gallery.FLAC and seconds == 60 and len(exact) == 3
+    lossy, codec, seconds = gallery.in_budget(channels, sum(map(len, exact)) - 1)
+    assert codec is gallery.MP3 and seconds == 60
+    short, codec, seconds = gallery.in_budget(channels, sum(map(len, lossy)) // 2)
+    assert codec is gallery.MP3 and seconds < 60 and sum(map(len, short)) <= sum(map(len, lossy)) // 2
+    assert gallery.in_budget(channels, 1)[2] == gallery.CHOICES[-1][1]
+    assert gallery.in_budget([], 1)[0] == []
 
 
-def test_first_seconds_of_an_excerpt():
-    short = excerpt().first(3.0)
-    assert short.seconds == 3.0 and len(short.partner_audio) == 3 * RATE
+@pytest.mark.parametrize("rate, written", [(8000, 8000), (20000, 22050), (96000, 48000)])
+def test_lossy_sound_starts_and_ends_where_it_should(rate, written):
+    sound = noise_bursts(np.array([[0.5, 0.7]]), 1.0, rate, np.random.default_rng(0))
+    address = gallery.MP3.address(sound, rate)
+    played, found = soundfile.read(io.BytesIO(base64.b64decode(address.split(",")[1])), dtype="float32")
+    assert found == written and len(played) == pytest.approx(written, abs=2)
+    loud = np.flatnonzero(np.abs(played) > 0.1) / written
+    assert loud[0] == pytest.approx(0.5, abs=0.02) and loud[-1] == pytest.approx(0.7, abs=0.02)
+
+
+def test_first_seconds_of_a_voice():
+    short = gallery.voices([excerpt()])[1].first(3.0)
+    assert len(short.audio) == 3 * RATE
     np.testing.assert_allclose(short.own, [[0.5, 1.5], [2.0, 3.0]])
     np.testing.assert_allclose(short.partner, [[1.6, 2.6]])
 
@@ -141,10 +203,40 @@ def test_histogram_counts_everything():
 
 
 def test_a_silent_row_can_be_drawn():
-    silent = Excerpt(np.zeros(RATE, np.float32), np.zeros(RATE, np.float32), np.zeros((0, 2)), SPEECH[:0], RATE)
-    drawn = gallery.pictures(silent)
-    assert drawn["strip"].startswith("<svg") and drawn["spectrogram"].startswith("data:image/png")
-    assert figures.svg(lambda ax: figures.draw_fto(ax, np.zeros(0), np.zeros(0)), 3, 2).startswith("<svg")
+    empty, silent = np.zeros(0), np.zeros(RATE, np.float32)
+    nothing = Row("silent", "human", {}, empty, None, (), (), np.full(20, np.nan), np.array([1.0, 0, 0, 0]))
+    for _, draw, height, box in figures.timing_figures(nothing, nothing):
+        assert figures.svg(draw, 2.9, height, box).startswith("<svg")
+    assert figures.mel_address(silent, RATE).startswith("data:image/webp")
+    column = table.Column("x", "x", "x", percent=True)
+    assert figures.proxies_svg([column], [Row("silent", "model", {"x_percent": None}, empty)]).startswith("<svg")
+
+
+def test_figures_have_the_colours_of_the_page():
+    drawn = figures.svg(lambda ax: figures.draw_floor(ax, np.full(4, 0.25), np.full(4, 0.25)), 2.9, 0.7)
+    assert {"var(--own)", "var(--partner)", "var(--line)", "var(--ink)"} <= set(re.findall(r"var\(--\w+\)", drawn))
+
+
+def test_floor_and_onsets_of_known_dialogue():
+    chunk = Chunk("d", 0, 0.0, 10.0, np.array([[2.25, 4.0], [7.45, 9.0]]), np.array([[0.0, 2.0], [3.0, 7.0]]))
+    np.testing.assert_allclose(profile.floor_shares([chunk]), [0.17, 0.23, 0.5, 0.1], atol=1e-9)
+    onsets = profile.onset_hazard([chunk])
+    # Two silences after the partner: one ends after 0.25 s, the other after 0.45 s, each with an onset.
+    np.testing.assert_allclose(onsets[:5], [0, 0, 5, 0, 10])
+    assert np.isnan(onsets[5:]).all()
+
+
+def test_what_is_drawn_comes_back_from_a_score_file():
+    drawn = row("a", "model")
+    onsets = drawn.onset_hazard.copy()
+    onsets[-1] = np.nan
+    kept = json.loads(json.dumps(protocol.json_ready(profile.content(drawn.ftos, onsets, drawn.floor))))
+    for found, wanted in zip(profile.from_content(kept), (drawn.ftos, onsets, drawn.floor), strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-3)
+    assert profile.content(np.zeros(0), None, None) is None
+    assert profile.from_content(None)[1:] == (None, None)
+    with pytest.raises(ValueError, match="bins"):
+        profile.from_content(kept | {"onset_hazard": [1.0]})
 
 
 def test_readme_picture_is_one_png(tmp_path):
