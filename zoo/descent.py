@@ -40,10 +40,11 @@ class Descent:
         self._is_alone = self._strategy.num_replicas_in_sync == 1
         with self._strategy.scope():
             self._parts = [(_adam(model.config, variables), rate, variables) for variables, rate in model.parts()]
-        jit = model.jit and self._is_alone if jit is None else jit
+        self._jit = model.jit and self._is_alone if jit is None else jit
         self._count = tf.function(self._counts, autograph=False, jit_compile=True)
-        self._differentiate = tf.function(self._gradients, autograph=False, jit_compile=jit)
-        self._descend = tf.function(self._descend_all, autograph=False)
+        self._differentiate = tf.function(self._gradients, autograph=False, jit_compile=True)
+        # XLA needs to know every size; without it one graph serves batches of any length.
+        self._descend = tf.function(self._descend_all, autograph=False, reduce_retracing=not self._jit)
 
     @property
     def optimizers(self) -> list[keras.optimizers.Optimizer]:
@@ -87,40 +88,51 @@ class Descent:
         )
 
     def _descend_replica(self, batch, seed):
-        # Shares are independent of each other, so TensorFlow computes them side by side.
-        n = distribution.shares(batch["row"].shape[0]) if self._is_alone else 1
-        shares = [{key: value[i::n] for key, value in batch.items()} for i in range(n)]
-        counts = distribution.total(_added([self._count(share, seed) for share in shares]))
-        found = _added([self._differentiate(share, seed, counts) for share in shares])
-        bits, gradients = distribution.total(found[: len(counts)]), found[len(counts) :]
-        norms = []
+        if self._jit:
+            bits, counts, gradients = self._by_shares(batch, seed)
+        else:
+            bits, counts, gradients = self._gradients(batch, seed)
+        bits, norms = distribution.total(bits), []
         for part in self._parts:
             mine, gradients = gradients[: len(part[2])], gradients[len(part[2]) :]
             norms.append(self._apply(part, mine))
         return dict(zip(self._names, zip(bits, counts, strict=True), strict=True)), norms
 
+    def _by_shares(self, batch, seed):
+        """As of `_gradients`. Shares of a batch do not wait for each other, so they are computed side by side."""
+        n = distribution.shares(batch["row"].shape[0]) if self._is_alone else 1
+        shares = [{key: value[i::n] for key, value in batch.items()} for i in range(n)]
+        counts = distribution.total(_added([self._count(share, seed) for share in shares]))
+        found = [self._differentiate(share, seed, counts) for share in shares]
+        bits, _, gradients = (_added(each) for each in zip(*found, strict=True))
+        return bits, counts, gradients
+
     def _sums(self, batch, seed) -> Terms:
         with layers.mixed_bfloat16(self._mixed):
-            return self._model.sums(batch, seed, training=True)
+            terms = self._model.sums(batch, seed, training=True)
+        self._names = list(terms)
+        return terms
 
     def _counts(self, batch, seed) -> list[tf.Tensor]:
-        """Of what each term is the sum; nothing else is computed."""
-        terms = self._sums(batch, seed)
-        self._names = list(terms)
-        return [count for _, count in terms.values()]
+        """Of what each term is the sum; XLA leaves out all else."""
+        return [count for _, count in self._sums(batch, seed).values()]
 
-    def _gradients(self, batch, seed, counts) -> list[tf.Tensor]:
-        """The bits of each term, and the gradients of all parts when terms are sums of so many."""
+    def _gradients(self, batch, seed, counts=None):
+        """The bits of each term, of what they are sums, and the gradients of all parts.
+
+        `counts`: of the whole batch; None is those of this part of it, over all replicas.
+        """
         with tf.GradientTape() as tape:
             terms = self._sums(batch, seed)
-            bits = [bits for bits, _ in terms.values()]
+            bits, own_counts = zip(*terms.values(), strict=True)
+            counts = distribution.total(own_counts) if counts is None else counts
             loss = objective.loss(dict(zip(terms, zip(bits, counts, strict=True), strict=True)))
         gradients = tape.gradient(
             loss,
             [variable.value for _, _, variables in self._parts for variable in variables],
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
-        return bits + [tf.convert_to_tensor(each) for each in gradients]
+        return list(bits), counts, [tf.convert_to_tensor(each) for each in gradients]
 
     def _apply(self, part, gradient) -> tf.Tensor:
         optimizer, _, variables = part

@@ -67,7 +67,8 @@ def main(argv: list[str]) -> None:
     model_class, sizes = registry.find(FLAGS.model, FLAGS.preset, _overrides(FLAGS.set), FLAGS.mode)
     if FLAGS.crop_seconds:
         sizes = dataclasses.replace(sizes, crop_seconds=FLAGS.crop_seconds)
-    devices.side_by_side()
+    if model_class.jit if FLAGS.jit is None else FLAGS.jit:
+        devices.side_by_side()
     path = pathlib.Path(FLAGS.runs_dir) / (FLAGS.name or _default_name())
     try:
         figures = train(model_class, sizes, path)
