@@ -6,45 +6,43 @@
     python -m eval.compare --runs=runs/mine --closed_loop            and two copies of it that talk to each other
     python -m eval.compare --runs=runs/mine --noaudio                the timing alone, not how it sounds
     python -m eval.compare --scores=a/scores.json,b/scores.json                one table of comparisons that were made
+    python -m eval.compare --format=md                        the tables as Markdown, for a paper or a model card
 
 Each model takes one role of a held-out dialogue: 30 s of both real channels as a prompt, then 60 s against the real
 partner, which are scored. Prints tables of timing and of sound for each role, and writes scores.json, scores.csv, the
 audio and report.html.
 """
 
-import datetime
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
 
-from datasets import activity, files, turns
+from datasets import activity, files
 from datasets import flags as corpus_flags
-from datasets.dialogue import ROLE_PAIRS
 from datasets.errors import InputError, run_command
-from eval import agents, closed_loop, comparison, protocol, report, score_files, table
+from eval import agents, closed_loop, comparison, merged, results
+from eval import board as board_lib
 from eval.audio import comparison as audio_comparison
 from eval.audio import extras
-from eval.audio.rows import AudioTable
-from eval.chunks import CHUNK_SECONDS, PROMPT_SECONDS
-from eval.comparison import Settings, Table, Words
+from eval.comparison import Settings
 from eval.recordings import Recordings
 
 DEFAULT_SAMPLE_RATE = 8000
-LEAD = (
-    "Each row takes one side of a held-out dialogue. It is given 30 seconds of both real channels, then hears the real"
-    " partner, 20 ms at a time, and decides for 60 seconds when to speak."
-)
 NO_RUNS = "no trained model under runs/: the reference rows alone. Train one with  python -m zoo.train --model=wavenet"
-PEERS = (
-    "dGSLM's events of both speakers, Full-Duplex-Bench's takeover rate and latency (with its sign), SyncLLM's"
-    " correlations with the human of the same chunk: from the events above, for readers who know those numbers."
-)
 
 
-def compare(corpus, models: Sequence[agents.Agent], settings: Settings, minutes: float | None = None) -> dict[str, Any]:
+def compare(
+    corpus,
+    models: Sequence[agents.Agent],
+    settings: Settings,
+    minutes: float | None = None,
+    *,
+    style: str = results.TEXT,
+    board: str | None = None,
+) -> dict[str, Any]:
     """Compares, prints the tables and writes the files of a comparison.
 
     Args:
@@ -52,6 +50,8 @@ def compare(corpus, models: Sequence[agents.Agent], settings: Settings, minutes:
         models: may be none.
         settings: see `Settings`.
         minutes: of the closed loop of each model; None leaves it out.
+        style: how the tables are printed, `results.TEXT` or `results.MARKDOWN`.
+        board: folder to which the figures go for TensorBoard, or None.
 
     Returns:
         The content of scores.json.
@@ -60,32 +60,17 @@ def compare(corpus, models: Sequence[agents.Agent], settings: Settings, minutes:
     if settings.detector == activity.ANNOTATIONS and not all(isinstance(model, Recordings) for model in models):
         raise InputError("--detector=annotations: detects nothing in the sound of a model; take silero or energy")
     is_played = settings.detector == activity.ANNOTATIONS or _has_sound(corpus, settings, models)
+    if board and not is_played:
+        raise InputError(f"--tensorboard={board}: there is nothing to draw, for --corpus={corpus.name} has no sound")
     tables = comparison.compare_sound(corpus, models, settings) if is_played else {}
     duets = closed_loop.compare_duets(corpus, models, settings, minutes) if minutes else None
     words = comparison.compare_words(corpus, settings)
     sounds = audio_comparison.compare_audio(corpus, tables, settings) if settings.audio else {}
-    for role, part in tables.items():
-        _say(f"{role}, {_under(part)}", part)
-        if role in sounds:
-            print(f"\nsound as {role}, {sounds[role].text()}")
-    if duets:
-        _say(_duet_title(duets), duets)
-    if words:
-        _say_words(words)
-    scores = _scores(corpus, models, settings, tables, words, duets, sounds)
-    files.write_json(settings.out / "scores.json", protocol.json_ready(scores))
-    _write_csv(settings.out / "scores.csv", tables, words, duets, sounds)
-    if tables:
-        report.write_report(
-            settings.out / "report.html",
-            lead=LEAD,
-            kicker=f"{corpus.name}, {settings.split}",
-            rows_by_role={role: part.rows for role, part in tables.items()},
-            under={role: _under(part) for role, part in tables.items()},
-            sounds={role: (part.under(), part.rows) for role, part in sounds.items()},
-            appendix=_appendix(tables, words, duets),
-            provenance=_provenance(scores),
-        )
+    found = results.Found(tables, words, duets, sounds)
+    results.say_all(found, style)
+    scores = results.write(corpus, models, settings, found)
+    if board:
+        board_lib.show(board, {role: part.rows for role, part in tables.items()}, sounds)
     return scores
 
 
@@ -105,163 +90,6 @@ def _has_sound(corpus, settings: Settings, models: Sequence[agents.Agent]) -> bo
     return True
 
 
-def _say(title: str, part: Table) -> None:
-    print(f"\n{title}\n\n{table.render([row.name for row in part.rows], [row.scores for row in part.rows])}")
-
-
-def _say_words(words: Words) -> None:
-    print("\nword timings, whole channels, no prompt\n")
-    lines = _statistics(words)
-    width = max(len(name) for name, _ in lines)
-    print("\n".join(f"{name:<{width}}  {text}" for name, text in lines))
-    for role, part in words.tables.items():
-        _say(f"{role}, {_under(part)}", part)
-
-
-def _statistics(words: Words) -> list[tuple[str, str]]:
-    pair = next(pair for pair in ROLE_PAIRS if set(words.tables) & set(pair))
-    return turns.statistics_text(words.statistics, pair)
-
-
-def _under(part: Table) -> str:
-    n_dialogues = len({chunk.dialogue for chunk in part.reference.chunks})
-    prompt = f", each after {part.reference.prompt_seconds:g} s of prompt" if part.reference.prompt_seconds else ""
-    models = [row.scores["n_chunks"] for row in part.rows if row.kind == "model"]
-    answered = f", models on {models[0]} of them" if models else ""
-    return (
-        f"{n_dialogues} dialogues, {len(part.reference.chunks)} x {CHUNK_SECONDS:g} s{prompt}{answered}; speech by"
-        f" {part.reference.detector}; draws of {part.reference.draw_chunks}, 95 % intervals by dialogue; rows whose TTR"
-        f" differ by less than {part.shown_ttr:.2f} are ties"
-    )
-
-
-def _scores(
-    corpus,
-    models,
-    settings: Settings,
-    tables: Mapping[str, Table],
-    words: Words | None,
-    duets: Table | None,
-    sounds: Mapping[str, AudioTable],
-) -> dict[str, Any]:
-    return {
-        "protocol": protocol.VERSION,
-        "corpus": corpus.key(),
-        "split": settings.split,
-        "detector": settings.detector,
-        "detector_version": activity.detector_key(settings.detector),
-        "seed": settings.seed,
-        "draws": settings.draws,
-        "prompt_seconds": PROMPT_SECONDS,
-        "chunk_seconds": CHUNK_SECONDS,
-        "chunks_per_dialogue": settings.chunks_per_dialogue,
-        "models": {model.name: model.fingerprint for model in models},
-        "roles": {role: _table_scores(part) for role, part in tables.items()},
-        "closed_loop": duets and _table_scores(duets),
-        "audio": {role: part.content() for role, part in sounds.items()},
-        "words": words and {
-            "statistics": words.statistics,
-            "roles": {role: _table_scores(part) for role, part in words.tables.items()},
-        },
-        "software": score_files.software(),
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }  # fmt: skip
-
-
-def _table_scores(part: Table) -> dict[str, Any]:
-    return {
-        "reference": part.reference.describe(),
-        "chunks": [[span.dialogue, span.start_seconds, span.seconds] for span in part.spans],
-        "smallest_ttr_difference": part.shown_ttr,
-        "rows": [
-            {"name": row.name, "kind": row.kind, "scores": row.scores, "per_dialogue": list(row.per_dialogue)}
-            for row in part.rows
-        ],
-    }
-
-
-def _write_csv(
-    path: pathlib.Path,
-    tables: Mapping[str, Table],
-    words: Words | None,
-    duets: Table | None,
-    sounds: Mapping[str, AudioTable],
-) -> None:
-    parts = [("open loop", tables), ("word timings", words.tables if words else {})]
-    parts += [("closed loop", {protocol.BOTH: duets})] if duets else []
-    parts += [("audio", sounds)]
-    lines = [
-        {"part": name, "role": role, "row": row.name, "kind": row.kind, **row.scores}
-        for name, of_role in parts
-        for role, part in of_role.items()
-        for row in part.rows
-    ]
-    score_files.write_csv(path, lines)
-
-
-def _duet_title(duets: Table) -> str:
-    flagged = ", ".join(closed_loop.flagged(duets))
-    warned = f"; {flagged}: nearer to a training dialogue than humans are, perhaps by replay" if flagged else ""
-    return f"closed loop, two copies of each model, both speakers together; {_under(duets)}{warned}"
-
-
-def _appendix(tables: Mapping[str, Table], words: Words | None, duets: Table | None) -> list[dict[str, Any]]:
-    blocks = [_block("Two copies of each model", _duet_title(duets), duets, table.COLUMNS)] if duets else []
-    for role, part in tables.items():
-        blocks.append(_block(f"As other papers count, as {role}", PEERS, part, table.PEER_COLUMNS))
-    if words:
-        blocks.append(
-            {
-                "title": "Word timings",
-                "under": "The annotated words of whole channels, no prompt, no detector.",
-                "head": ["", "human"],
-                "rows": [list(line) for line in _statistics(words)],
-            }
-        )
-        for role, part in words.tables.items():
-            blocks.append(_block(f"Word timings, as {role}", _under(part), part, table.COLUMNS))
-    return blocks
-
-
-def _block(title: str, under: str, part: Table, choices: Sequence[table.Column]) -> dict[str, Any]:
-    columns = table.columns_of([row.scores for row in part.rows], choices)
-    return {
-        "title": title,
-        "under": under,
-        "head": ["", *(column.title for column in columns)],
-        "rows": [[row.name, *(column.text(row.scores) for column in columns)] for row in part.rows],
-    }
-
-
-def _provenance(scores: Mapping[str, Any]) -> list[tuple[str, str]]:
-    corpus = ", ".join(f"{name} {value}" for name, value in scores["corpus"].items())
-    models = ", ".join(f"{name} ({digest[:12]})" for name, digest in scores["models"].items())
-    return [
-        ("protocol", f"version {scores['protocol']}"),
-        ("corpus", f"{corpus}; {scores['split']}"),
-        ("detector", scores["detector"]),
-        ("seed", str(scores["seed"])),
-        ("models", models or "none"),
-        ("software", ", ".join(f"{name} {version}" for name, version in scores["software"].items())),
-        ("made", f"{scores['created']} by python -m eval.compare"),
-        ("numbers", "scores.json and scores.csv beside this page, with floors, chunk lists and rows by dialogue"),
-    ]
-
-
-def merge(paths: Sequence[str], out: pathlib.Path) -> dict[str, Any]:
-    """Puts the tables of comparisons that were made before into one, prints and writes it."""
-    merged = score_files.merge(paths)
-    lines = []
-    for role, part in merged["roles"].items():
-        found = part["rows"]
-        print(f"\n{role}; rows whose TTR differ by less than {part['smallest_ttr_difference']:.2f} are ties\n")
-        print(table.render([row["name"] for row in found], [row["scores"] for row in found]))
-        lines += [{"role": role, "row": row["name"], "kind": row["kind"], **row["scores"]} for row in found]
-    files.write_json(out / "scores.json", merged)
-    score_files.write_csv(out / "scores.csv", lines)
-    return merged
-
-
 def _define_flags() -> None:
     corpus_flags.define_corpus_flags()
     flags.DEFINE_list("runs", None, "Run folders or SavedModels; default: every run under runs/ that has a model.")
@@ -274,6 +102,8 @@ def _define_flags() -> None:
     flags.DEFINE_boolean("audio", None, "Score the sound too; default: where the extra `audio` is installed.")
     flags.DEFINE_integer("seed", 0, "Of the models, the reference rows and the draws.")
     flags.DEFINE_integer("chunks_per_dialogue", 1, "How many 60 s are answered of each dialogue.", lower_bound=1)
+    flags.DEFINE_enum("format", results.TEXT, [results.TEXT, results.MARKDOWN], "How the tables are printed.")
+    flags.DEFINE_string("tensorboard", None, "Folder to which the figures of the page go too, for TensorBoard.")
     flags.DEFINE_list("roles", None, "Roles the models take, each for itself; default: both of the corpus.")
 
 
@@ -288,7 +118,7 @@ def _roles(names: Sequence[str] | None, choices: Sequence[str]) -> tuple[str, ..
 
 def _scores_sound(wanted: bool | None) -> bool:
     if wanted is None and (absent := extras.explain()):
-        print("the sound is not scored; --audio scores what needs no further package", *absent, sep="\n")
+        _remark("\n".join(["the sound is not scored; --audio scores what needs no further package", *absent]))
         return False
     return wanted is not False
 
@@ -301,7 +131,7 @@ def _models(paths: Sequence[str] | None, folders: Sequence[str] | None) -> list[
     for path in unready:
         print(f"{path}: no saved_model yet, left out", file=sys.stderr)
     if not ready:
-        print(NO_RUNS)
+        _remark(NO_RUNS)
     return agents.open_agents(ready)
 
 
@@ -310,8 +140,8 @@ def main(argv: list[str]) -> None:
     values = flags.FLAGS
     if values.scores:
         out = pathlib.Path(values.out or pathlib.Path("reports") / "merged")
-        merge(values.scores, out)
-        print(f"\n{out / 'scores.json'}")
+        merged.merge(values.scores, out, style=values.format, board=values.tensorboard)
+        _say_where(out)
         return
     models = _models(values.runs, values.wavs)
     rate = next((model.sample_rate for model in models if not isinstance(model, Recordings)), DEFAULT_SAMPLE_RATE)
@@ -326,8 +156,18 @@ def main(argv: list[str]) -> None:
         _roles(values.roles, corpus.roles),
         audio=_scores_sound(values.audio),
     )
-    compare(corpus, models, settings, values.minutes if values.closed_loop else None)
-    print(f"\n{out / 'report.html'}" if (out / "report.html").exists() else f"\n{out / 'scores.json'}")
+    minutes = values.minutes if values.closed_loop else None
+    compare(corpus, models, settings, minutes, style=values.format, board=values.tensorboard)
+    _say_where(out)
+
+
+def _say_where(out: pathlib.Path) -> None:
+    _remark(f"\n{out / ('report.html' if (out / 'report.html').exists() else 'scores.json')}")
+
+
+def _remark(text: str) -> None:
+    """Prints what is no table: on standard error where standard output goes into a document."""
+    print(text, file=sys.stderr if flags.FLAGS.format == results.MARKDOWN else sys.stdout)
 
 
 if __name__ == "__main__":

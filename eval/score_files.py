@@ -7,6 +7,7 @@ and even the human row differ between them. Such files are refused, not merged.
 import csv
 import importlib.metadata
 import json
+import math
 import pathlib
 import platform
 from collections.abc import Mapping, Sequence
@@ -57,22 +58,30 @@ def write_csv(path: pathlib.Path, lines: Sequence[Mapping[str, Any]]) -> None:
 def merge(paths: Sequence[str]) -> dict[str, Any]:
     """The rows of several comparisons, role by role; the reference rows are those of the first.
 
+    Sound that was measured beside another reference than that of the first file is left out, with a note.
+
     Raises:
         InputError: not a score file, or files whose numbers are not comparable.
     """
     first, *others = [(path, _read(path)) for path in paths]
     path, merged = first[0], json.loads(json.dumps(first[1]))
+    merged["audio"] = merged.get("audio") or {}
+    for table in merged["roles"].values():
+        for row in table["rows"]:
+            row["from"] = str(path)
     for other_path, other in others:
         for key, name in SAME.items():
             _check_same(other.get(key), merged.get(key), name, other_path, path)
         for role in set(merged["roles"]) & set(other["roles"]):
             _check_table(other["roles"][role], merged["roles"][role], role, other_path, path)
         for role, table in other["roles"].items():
-            _add(merged["roles"].setdefault(role, table | {"rows": []}), table, other_path)
+            new_names = _add(merged["roles"].setdefault(role, table | {"rows": []}), table, other_path)
+            if role in (other.get("audio") or {}):
+                _add_sound(merged["audio"], other["audio"][role], role, new_names, other_path)
         merged["models"] |= other["models"]
     for table in merged["roles"].values():
         rank([row["scores"] for row in table["rows"]], table["smallest_ttr_difference"])
-    return merged | {"merged": [str(path) for path in paths], "words": None}
+    return merged | {"merged": [str(path) for path in paths], "words": None, "closed_loop": None}
 
 
 def rank(scores: Sequence[dict[str, Any]], smallest_ttr_difference: float) -> None:
@@ -87,7 +96,10 @@ def _read(path: str) -> dict[str, Any]:
         content = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
         for table in content["roles"].values():
             table["rows"], table["reference"], table["chunks"], table["smallest_ttr_difference"]  # noqa: B018
-        content["protocol"], content["models"]  # noqa: B018
+        content["protocol"], content["models"], content["detector"], content["seed"], content["split"]  # noqa: B018
+        dict(content["corpus"]), dict(content["software"]), content["created"]  # noqa: B018
+        for table in (content.get("audio") or {}).values():
+            _check_sound(table)
     except OSError as error:
         raise InputError(f"--scores={path}: cannot be read ({error.strerror})") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -108,14 +120,64 @@ def _check_same(value: Any, wanted: Any, name: str, path: str, first: str) -> No
     raise InputError(f"--scores: {path} and {first} differ in {name}{said}; their numbers are not comparable")
 
 
-def _add(merged: dict[str, Any], table: Mapping[str, Any], path: str) -> None:
-    """Adds the rows of models, and those of humans and reference rows that are not there yet."""
-    names = {row["name"] for row in merged["rows"]}
+def _check_sound(table: Mapping) -> None:
+    [row["name"] + row["kind"] for row in table["rows"]], list(table["notes"])  # noqa: B018
+    [table["reference"][key] for key in ("clips", "dialogues", "speech_seconds", "sample_rate")]  # noqa: B018
+
+
+def _add(merged: dict[str, Any], table: Mapping[str, Any], path: str) -> dict[str, str]:
+    """Adds the rows of models, and those of humans and reference rows that are not there yet; returns new names."""
+    names, new_names = {row["name"] for row in merged["rows"]}, {}
     models, rest = [], [row for row in table["rows"] if row["kind"] != "model" and row["name"] not in names]
     for row in table["rows"]:
         if row["kind"] == "model":
-            name = f"{row['name']} ({pathlib.Path(path).parent.name})" if row["name"] in names else row["name"]
-            models.append(row | {"name": name})
+            if row["name"] in names:
+                new_names[row["name"]] = f"{row['name']} ({pathlib.Path(path).parent.name})"
+            models.append(row | {"name": new_names.get(row["name"], row["name"]), "from": str(path)})
     place = sum(row["kind"] == "model" for row in merged["rows"])
     merged["rows"][place:place] = models
-    merged["rows"] += rest
+    merged["rows"] += [row | {"from": str(path)} for row in rest]
+    return new_names
+
+
+def _add_sound(
+    merged: dict[str, Any], table: Mapping[str, Any], role: str, new_names: Mapping[str, str], path: str
+) -> None:
+    """Adds the rows of an audio table to those of the same role, if both were measured beside the same speech."""
+    models = [row | {"name": new_names.get(row["name"], row["name"])} for row in table["rows"] if _is_model(row)]
+    notes = [_renamed(note, new_names) for note in table["notes"]]
+    if role not in merged:
+        rest = [row for row in table["rows"] if not _is_model(row)]
+        merged[role] = dict(table) | {"rows": models + rest, "notes": notes}
+        return
+    known = merged[role]
+    if differ := _different(table["reference"], known["reference"]):
+        known["notes"].append(
+            f"{path}: its sound as {role} was measured beside another reference ({', '.join(differ)} differ): left out"
+        )
+        return
+    place = sum(map(_is_model, known["rows"]))
+    known["rows"][place:place] = models
+    known["notes"] += [note for note in notes if note not in known["notes"]]
+
+
+def _is_model(row: Mapping[str, Any]) -> bool:
+    return row["kind"] == "model"
+
+
+def _renamed(note: str, new_names: Mapping[str, str]) -> str:
+    """A note begins with the name of the row that it is about."""
+    name, colon, said = note.partition(": ")
+    return new_names.get(name, name) + colon + said
+
+
+def _different(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Names of what two references do not agree on; packages that one lacks only leave columns empty."""
+    keys = sorted((set(one) | set(other)) - {"left_out"})
+    return [key for key in keys if not _same(one.get(key), other.get(key))]
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-6)
+    return one == other

@@ -142,13 +142,35 @@ def render(
     names: Sequence[str], rows: Sequence[Mapping[str, float | None]], choices: Sequence[Column] = COLUMNS
 ) -> str:
     """The rows as lines of text, one a row under a head, in columns that line up."""
-    columns = columns_of(rows, choices)
-    cells = [["", *(column.title for column in columns)]]
-    for name, row in zip(names, rows, strict=True):
-        cells.append([name, *(column.text_with_interval(row) for column in columns)])
+    cells = _cells(names, rows, choices)
     widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
     lines = [
         "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))])
         for line in cells
     ]
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+
+
+def markdown(
+    names: Sequence[str], rows: Sequence[Mapping[str, float | None]], choices: Sequence[Column] = COLUMNS
+) -> str:
+    """The rows as a Markdown table, for a paper or a model card."""
+    return markdown_lines(_cells(names, rows, choices))
+
+
+def markdown_lines(cells: Sequence[Sequence[str]]) -> str:
+    """Lines of cells as a Markdown table; the first line is its head, the first column is on the left."""
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in cells]
+    rule = "|:---" + "|---:" * (len(cells[0]) - 1) + "|"
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def _cells(
+    names: Sequence[str], rows: Sequence[Mapping[str, float | None]], choices: Sequence[Column]
+) -> list[list[str]]:
+    """A head, and a line a row."""
+    columns = columns_of(rows, choices)
+    cells = [["", *(column.title for column in columns)]]
+    for name, row in zip(names, rows, strict=True):
+        cells.append([name, *(column.text_with_interval(row) for column in columns)])
+    return cells

@@ -6,7 +6,7 @@ import pytest
 from datasets import hazard
 from datasets.dialogue import intervals_from_activity
 from datasets.errors import InputError
-from eval import closed_loop, compare
+from eval import closed_loop, compare, results
 from eval.agents import Response
 from eval.comparison import Settings
 from tests.conftest import noise_bursts
@@ -81,7 +81,7 @@ def test_replay_is_flagged(table):
     assert rows["parrot"]["memorised"] > 0.95 and rows["parrot"]["ttr"] > 0.4
     assert rows["duettist"]["memorised"] < 0.7
     assert closed_loop.flagged(table) == ["parrot"]
-    assert "parrot: nearer to a training dialogue than humans are" in compare._duet_title(table)
+    assert "parrot: nearer to a training dialogue than humans are" in results.duet_title(table)
 
 
 def test_goes_on_after_a_kill(tmp_path, talk):

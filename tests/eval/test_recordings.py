@@ -59,7 +59,7 @@ def test_answers_are_scored_as_those_of_an_agent(answered, tmp_path, capsys):
     assert row["name"] == "mine" and row["kind"] == "model" and row["scores"]["llr"] > 0 >= row["scores"]["swap_llr"]
     assert row["scores"]["rank"] >= 1 and row["scores"]["peer_takeover_rate"] > 0.2
     page = (tmp_path / "report.html").read_text()
-    assert "As other papers count, as follower" in page and page.count("<audio") == 5
+    assert "As other papers count, as follower" in page and page.count('class="voice ') == 6
     assert "are ties" in capsys.readouterr().out
 
 
