@@ -16,6 +16,13 @@ from eval.table import HEADLINE, Row
 WHOLE: figures.Box = (0.0, 0.0, 1.0, 1.0)
 
 
+def check(folder: str | os.PathLike) -> None:
+    """Raises before anything is compared if nothing could be shown afterwards."""
+    import tensorflow  # noqa: F401
+
+    files.writable_folder(folder)
+
+
 def show(folder: str | os.PathLike, rows_by_role: Mapping[str, Sequence[Row]], sounds: Mapping[str, AudioTable]):
     """Writes an event file: what is drawn of each row, its sound and its headline scores.
 
@@ -24,7 +31,6 @@ def show(folder: str | os.PathLike, rows_by_role: Mapping[str, Sequence[Row]], s
         rows_by_role: the rows of the tables of timing.
         sounds: the tables of sound.
     """
-    files.writable_folder(folder)
     import tensorflow as tf
 
     writer = tf.summary.create_file_writer(str(folder))

@@ -57,6 +57,8 @@ def compare(
         The content of scores.json.
     """
     files.writable_folder(settings.out)
+    if board:
+        board_lib.check(board)
     if settings.detector == activity.ANNOTATIONS and not all(isinstance(model, Recordings) for model in models):
         raise InputError("--detector=annotations: detects nothing in the sound of a model; take silero or energy")
     is_played = settings.detector == activity.ANNOTATIONS or _has_sound(corpus, settings, models)

@@ -27,6 +27,8 @@ def merge(
     Returns:
         The content of the merged scores.json.
     """
+    if board:
+        board_lib.check(board)
     merged = score_files.merge(paths)
     rows = {role: [_row(row) for row in part["rows"]] for role, part in merged["roles"].items()}
     sounds = {role: _sound(part) for role, part in merged["audio"].items()}

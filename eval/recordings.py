@@ -34,6 +34,7 @@ MANIFEST = "manifest.json"
 PROBABILITIES = ".probabilities.csv"
 SOUND_SUFFIXES = (".own.wav", ".wav", ".own.flac", ".flac")
 INTERVAL_SUFFIXES = tuple(own + suffix for own in ("", ".own") for suffix in (".TextGrid", ".rttm", ".csv", ".txt"))
+_OWN_SOUND = tuple(suffix for suffix in SOUND_SUFFIXES if suffix.startswith(".own"))
 _TOLERANCE_SECONDS = 1 / FRAMES_PER_SECOND
 
 
@@ -191,7 +192,7 @@ def _read(path: pathlib.Path, span: Span, detector: str, partner: np.ndarray | N
 
 
 def _read_sound(path: pathlib.Path, span: Span, detector: str, partner: np.ndarray | None) -> Said:
-    audio, rate = audio_lib.read_wav(path)
+    audio, rate = audio_lib.read_wav(path, channels=1 if path.name.endswith(_OWN_SOUND) else None)
     seconds = audio.shape[1] / rate
     if abs(seconds - span.seconds) > _TOLERANCE_SECONDS:
         hint = "; the prompt does not belong in it" if seconds > span.seconds else ""
