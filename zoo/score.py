@@ -3,7 +3,7 @@
     python -m zoo.score --run=runs/voiced --corpus=maptask-voiced --data_dir=maptaskv2-1 --split=test
 
 Bits per sample of speech and bits per second of the gate, beside a histogram that knows the loudness and the counted
-hazard table of the train split.
+hazard table of the train split; of a recogniser the character error rate, by jiwer.
 """
 
 import os
@@ -19,6 +19,7 @@ corpus_flags.define_corpus_flags()
 flags.DEFINE_string("run", None, "Run folder, such as runs/demo.")
 flags.DEFINE_enum("split", "test", SPLITS, "Which split is scored.")
 flags.DEFINE_integer("seed", 0, "Of the windows of sound.")
+flags.DEFINE_integer("beam", 0, "Texts that a recogniser's beam keeps; 0 takes the best path.", lower_bound=0)
 
 
 def main(argv: list[str]) -> None:
@@ -30,14 +31,29 @@ def main(argv: list[str]) -> None:
     from zoo.runs import open_run
 
     run = open_run(FLAGS.run)
+    if FLAGS.beam and run.model.mode != "transcript":
+        raise InputError(f"--beam={FLAGS.beam}: is of recognisers, and {FLAGS.run} is none")
     corpus = corpus_flags.corpus_from_flags(run.sample_rate)
     train, scored = (prepare.prepare(corpus, split, workers=os.cpu_count()) for split in ("train", FLAGS.split))
     if run.model.mode in ("text", "transcript"):
         from zoo import utterances
 
         train, scored = (utterances.spoken(corpus, each, run.model.config.crop_seconds) for each in (train, scored))
-    figures = held_out.evaluate(run.model, train, scored, FLAGS.seed, crops=None).figures
-    print(f"{run.name} on {FLAGS.split} of {FLAGS.corpus}: {held_out.describe(figures)}")
+    if run.model.mode == "transcript":
+        said = _errors(run.model, scored)
+    else:
+        said = held_out.describe(held_out.evaluate(run.model, train, scored, FLAGS.seed, crops=None).figures)
+    print(f"{run.name} on {FLAGS.split} of {FLAGS.corpus}: {said}")
+
+
+def _errors(model, scored) -> str:
+    import tqdm
+
+    from zoo.deep_speech import evaluation
+
+    rate = evaluation.character_error_rate(model, scored, FLAGS.beam, lambda it: tqdm.tqdm(it, "hearing", unit="batch"))
+    by = f"a beam of {FLAGS.beam}" if FLAGS.beam else "the best path"
+    return f"character error rate {rate:.2%} by {by}, {len(scored.utterances)} breath groups"
 
 
 if __name__ == "__main__":

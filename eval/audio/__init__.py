@@ -7,6 +7,7 @@ beside other real speech (best, 100 %), and noise with the long-term spectrum an
 
     signals     what is measured: one channel [samples] at a rate in Hz; speech alone; damages of known kind
     embedding   what a small network for wake words hears, 96 numbers each 80 ms; where further embeddings enter
+    deep_speech what our own recogniser hears, 64 numbers each 160 ms, by numpy
     spectra     log-mel statistics, long-term spectrum, modulation from 2 to 8 Hz
     pitch       f0, voicing, harmonics-to-noise ratio, by autocorrelation
     phones      phones a second and their entropy, by a phone recogniser

@@ -67,13 +67,14 @@ class DeepSpeech(Learner):
     def batches(self, prepared, seed, epoch, skip_batches=0, augmentation=pipeline.Augmentation()):  # noqa: B008
         if augmentation != pipeline.Augmentation():
             raise InputError("--flip_roles, --gain_db: augment crops of dialogues; here take --set=gain_db=...")
-        return self._examples.batches(prepared, seed, epoch, skip_batches)
+        return self.examples.batches(prepared, seed, epoch, skip_batches)
 
     def n_batches(self, prepared, seed, epoch) -> int:
-        return len(self._examples.plan(prepared, seed, epoch))
+        return len(self.examples.plan(prepared, seed, epoch))
 
     @property
-    def _examples(self) -> Examples:
+    def examples(self) -> Examples:
+        """How stretches become batches."""
         return Examples(self.bank, self.config.batch_size)
 
     def count(self, batches, seed, progress=iter) -> str:
