@@ -28,7 +28,7 @@ _BY_DIALOGUE = (
     "f0_median",
 )
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
-_LOSSY = "The sound of this page is MP3, so its samples are near the real ones, which lie in audio/ beside scores.json."
+_LOSSY = "The sound of this page is MP3: near the real samples, which lie in excerpts/ beside scores.json."
 
 
 def write_report(
