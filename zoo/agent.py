@@ -81,7 +81,7 @@ class DialogueConfig(CountedConfig):
     timing_learning_rate: float = 1e-3
     averaging: float = 0.98
     cue_channels: int = 32
-    steps: int = 400
+    steps: int = 2000
 
     def __post_init__(self):
         if self.acoustic_codes < 0:
