@@ -10,7 +10,8 @@ import functools
 import hashlib
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Sequence
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -40,11 +41,13 @@ class Agent(abc.ABC):
         name: what tables call it.
         sample_rate: Hz of all audio that goes in and out.
         fingerprint: changes whenever its answers could; answers are cached by it.
+        held_out: figures of the held-out part of what it was trained on, by name; empty where none are known.
     """
 
     name: str
     sample_rate: int
     fingerprint: str
+    held_out: Mapping[str, float] = types.MappingProxyType({})
 
     @abc.abstractmethod
     def respond_batch(
@@ -92,6 +95,7 @@ class RunAgent(Agent):
             raise InputError(f"{self.path}: a run without a model; the training has not saved any weights yet")
         self.name, self.sample_rate = self.path.resolve().name, int(self._config["sample_rate"])
         self.fingerprint = digest([folder.config, folder.weights])
+        self.held_out = folder.read_held_out()
 
     @functools.cached_property
     def _run(self):

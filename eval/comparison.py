@@ -42,6 +42,8 @@ REFERENCE_ROWS = {
     "timeout_700": "time-out 700 ms",
 }
 
+# Of `zoo.objective.figures`, comparable between codings.
+BITS = "sound_bits_per_16_bit_sample"
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]"
 
 
@@ -210,6 +212,8 @@ def _agent_row(agent: Agent, corpus: Corpus, settings: Settings, reference: prot
     chunks, swapped_chunks = (_chunks(reference, spans, each, agent, settings) for each in (answers, swapped))
     scores = protocol.score(reference, chunks, np.random.default_rng(settings.seed), draws=settings.draws)
     scores |= protocol.partner_swap(reference, chunks, swapped_chunks)
+    if BITS in agent.held_out:
+        scores["bits_per_sample"] = agent.held_out[BITS]
     pairs = [(a.gate, c.own_ipus) for a, c in zip(answers, chunks, strict=True) if a.gate is not None]
     if pairs:
         scores["gate_obedience"] = float(np.mean([open_loop.gate_obedience(gate, ipus) for gate, ipus in pairs]))

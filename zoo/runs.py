@@ -57,6 +57,17 @@ class RunFolder:
             raise InputError(f"{self.config}: not the configuration of a run ({error!r})") from error
         return config
 
+    def read_held_out(self) -> dict[str, float]:
+        """The figures of the last evaluation; nothing where there was none."""
+        try:
+            return json.loads(self.held_out.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise InputError(
+                f"{self.held_out}: no figures of an evaluation ({error}); train on, or delete it"
+            ) from error
+
     def write_weights(self, model, path: pathlib.Path | None = None) -> None:
         """As `weights`, or where else in the folder."""
         with files.replacing(path or self.weights) as part:

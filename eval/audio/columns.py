@@ -10,6 +10,11 @@ def columns() -> tuple[Column, ...]:
     head = (
         Column(scale.HEADLINE, "babble quality", "Mean percentage of Frechet distances and pitch; no timing.", 0),
         Column("ttr", "TTR", "Turn-timing realism, beside it and never merged with it."),
+        Column(
+            "bits_per_sample",
+            "bits/sample",
+            "Likelihood of 16-bit speech, validation split of its training corpus, codings made comparable.",
+        ),
     )
     return (*head, *_distances(), *_PITCH, *_phones(), *_dnsmos(), *_REST)
 

@@ -17,6 +17,7 @@ from eval.audio.rows import AudioTable
 from eval.comparison import Settings, Table
 
 FOLDER = "audio-features"
+_BESIDE = ("ttr", "bits_per_sample")
 
 
 def compare_audio(corpus: Corpus, tables: Mapping[str, Table], settings: Settings) -> dict[str, AudioTable]:
@@ -69,10 +70,7 @@ def _groups(corpus: Corpus, part: Table) -> dict[str, object]:
 
 
 def _beside_timing(found: AudioTable, part: Table) -> AudioTable:
-    """With the TTR of the rows that have one, to be read beside their sound."""
-    ttr = {row.name: row.scores["ttr"] for row in part.rows if "ttr" in row.scores}
-    joined = [
-        dataclasses.replace(row, scores={**row.scores, "ttr": ttr[row.name]}) if row.name in ttr else row
-        for row in found.rows
-    ]
+    """With the TTR of the rows that have one, and held-out bits per sample, to be read beside their sound."""
+    beside = {row.name: {key: row.scores[key] for key in _BESIDE if key in row.scores} for row in part.rows}
+    joined = [dataclasses.replace(row, scores={**row.scores, **beside.get(row.name, {})}) for row in found.rows]
     return dataclasses.replace(found, rows=joined)

@@ -53,6 +53,16 @@ def test_run_agent_asks_the_run(tmp_path, monkeypatch):
     assert first.audio.shape == (1600,) and second.gate.dtype == bool and second.gate.shape == (10,)
 
 
+def test_run_agent_knows_its_held_out_figures(tmp_path):
+    run = make_run(tmp_path / "mine")
+    assert agents.open_agent(run).held_out == {}
+    (run / "held_out.json").write_text('{"sound_bits_per_16_bit_sample": 9.5}')
+    assert agents.open_agent(run).held_out == {"sound_bits_per_16_bit_sample": 9.5}
+    (run / "held_out.json").write_text("half a fi")
+    with pytest.raises(InputError, match="held_out.json: no figures of an evaluation"):
+        agents.open_agent(run)
+
+
 def test_run_agent_talks_to_itself(tmp_path, monkeypatch):
     from zoo import generation
 
