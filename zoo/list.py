@@ -3,7 +3,7 @@
     python -m zoo.list
 
 Hears: how far back the dialogue tier hears both speakers. Sound sees: how far back a sample depends on samples.
-Multiply-adds: of a second of speech, see `zoo.cost`. A recogniser hears the stretch that it is given and makes no sound.
+Multiply-adds: of a second of speech, see `zoo.cost`. A recogniser hears what it is given and makes no sound.
 """
 
 from datasets.dialogue import FRAMES_PER_SECOND
