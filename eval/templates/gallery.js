@@ -43,9 +43,15 @@ class Gallery {
   }
 
   async load() {
-    await Promise.all(this.rows.map(decoded));
+    try {
+      await Promise.all(this.rows.map(decoded));
+    } catch (error) {
+      this.find(".clock").value = `this browser cannot decode the sound: ${error.message}`;
+      return;
+    }
     this.element.dataset.ready = "true";
     this.draw();
+    if (this.wanted) this.play();
   }
 
   listen() {
@@ -111,6 +117,7 @@ class Gallery {
 
   // Plays the current row in the left ear and its partner in the right one, from the playhead on.
   play() {
+    this.wanted = true;
     if (!this.element.dataset.ready) return;
     if (sounding && sounding !== this) sounding.pause();
     this.silence();

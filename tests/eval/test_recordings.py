@@ -8,7 +8,7 @@ import soundfile
 
 from datasets import audio
 from datasets.errors import InputError
-from eval import compare, comparison, prompts, recordings
+from eval import compare, prompts, recordings
 from eval.chunks import Span
 from eval.comparison import Settings
 from eval.recordings import Recordings
@@ -159,6 +159,8 @@ def test_a_predictor_alone_is_scored_without_a_ttr(talk, tmp_path):
         lines = "\n".join(["takes_floor,speaks"] + ["0.4,0.25"] * 3000)
         (tmp_path / "vap" / "follower" / f"test-{i}-00.probabilities.csv").write_text(lines)
     settings = Settings(tmp_path / "out", detector="annotations", **FAST)
-    row = comparison.compare_sound(corpus, [Recordings(tmp_path / "vap")], settings)["follower"].rows[0]
-    assert row.scores["shift_hold_accuracy"] == 0.5 and "ttr" not in row.scores and "rank" not in row.scores
-    assert 0.3 < row.scores["frame_bits"] < 2
+    table = compare.compare(corpus, [Recordings(tmp_path / "vap")], settings)["roles"]["follower"]
+    row = table["rows"][0]["scores"]
+    assert row["shift_hold_accuracy"] == 0.5 and "ttr" not in row and "rank" not in row and 0.3 < row["frame_bits"] < 2
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert 'class="card human"' in page and 'class="card model"' not in page and 'class="voice' not in page
