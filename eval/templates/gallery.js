@@ -42,7 +42,12 @@ class Gallery {
     return this.element.querySelector(selector);
   }
 
-  async load() {
+  // Decodes the sound, once.
+  load() {
+    this.loading ??= this.decode();
+  }
+
+  async decode() {
     try {
       await Promise.all(this.rows.map(decoded));
     } catch (error) {
@@ -118,6 +123,7 @@ class Gallery {
   // Plays the current row in the left ear and its partner in the right one, from the playhead on.
   play() {
     this.wanted = true;
+    this.load();
     if (!this.element.dataset.ready) return;
     if (sounding && sounding !== this) sounding.pause();
     this.silence();
@@ -219,15 +225,13 @@ class Gallery {
   }
 }
 
+const galleries = new Map([...document.querySelectorAll(".gallery")].map((element) => [element, new Gallery(element)]));
+
 // Sound is decoded when its gallery comes near.
 const near = new IntersectionObserver(
   (entries) => {
-    for (const { isIntersecting, target } of entries) {
-      if (!isIntersecting) continue;
-      near.unobserve(target);
-      new Gallery(target).load();
-    }
+    for (const { isIntersecting, target } of entries) if (isIntersecting) galleries.get(target).load();
   },
   { rootMargin: "600px" },
 );
-for (const element of document.querySelectorAll(".gallery")) near.observe(element);
+for (const element of galleries.keys()) near.observe(element);

@@ -156,6 +156,17 @@ def test_a_player_plays_and_the_playhead_moves_in_all_strips(visit):
     assert lefts(page) == after
 
 
+def test_what_is_pressed_before_it_can_play_plays(visit):
+    page = visit()
+    gallery = page.locator(".gallery").nth(1)
+    gallery.locator(".play").nth(2).click()
+    page.locator(".gallery.playing").wait_for()
+    other = gallery_of(page)
+    other.locator(".play").nth(1).click()
+    # One gallery at a time.
+    assert "playing" in other.get_attribute("class") and "playing" not in gallery.get_attribute("class")
+
+
 def test_another_row_goes_on_where_the_first_was(visit):
     page = visit()
     gallery = gallery_of(page)

@@ -8,7 +8,7 @@ import soundfile
 
 from datasets import audio
 from datasets.errors import InputError
-from eval import compare, prompts, recordings
+from eval import compare, comparison, prompts, recordings
 from eval.chunks import Span
 from eval.comparison import Settings
 from eval.recordings import Recordings
