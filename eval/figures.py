@@ -130,8 +130,8 @@ def draw_proxies(ax: Axes, titles: Sequence[str], percents: Mapping[str, Sequenc
         y = lines - shift * (i - (len(percents) - 1) / 2)
         x = np.array([np.nan if each is None else each for each in row], float)
         ax.plot(
-            x, y, marker=_MARKERS[i % len(_MARKERS)], color=_ROW_COLOURS[i % len(_ROW_COLOURS)], markersize=5.5,
-            linestyle="", label=name, clip_on=False, zorder=3,
+            x, y, marker=_MARKERS[_mark(i)], color=row_mark(i)[1], markersize=5.5, linestyle="", label=name,
+            clip_on=False, zorder=3,
         )  # fmt: skip
     ax.set(xlim=(0, 100), ylim=(-0.6, len(titles) - 0.4), xticks=[0, 50, 100], yticks=lines)
     ax.set_xticklabels(["noise", "50", "speech"])
@@ -176,7 +176,12 @@ def proxies_figure(proxies: Sequence[Column], rows: Sequence[Row]) -> tuple[Call
 
 def row_mark(place: int) -> tuple[str, str]:
     """The mark and the colour of a row in `draw_proxies`, for a legend."""
-    return _LEGEND[place % len(_LEGEND)], _ROW_COLOURS[place % len(_ROW_COLOURS)]
+    return _LEGEND[_mark(place)], _ROW_COLOURS[place % len(_ROW_COLOURS)]
+
+
+def _mark(place: int) -> int:
+    # Each round of the colours begins one mark later, so that no two of 49 rows look the same.
+    return (place + place // len(_ROW_COLOURS)) % len(_LEGEND)
 
 
 def svg(draw: Callable[[Axes], None], width: float, height: float, box: Box = PLOT) -> str:

@@ -6,6 +6,7 @@ import io
 import json
 import re
 
+import matplotlib.figure
 import matplotlib.image
 import numpy as np
 import pytest
@@ -210,6 +211,16 @@ def test_a_silent_row_can_be_drawn():
     assert figures.mel_address(silent, RATE).startswith("data:image/webp")
     column = table.Column("x", "x", "x", percent=True)
     assert figures.proxies_svg([column], [Row("silent", "model", {"x_percent": None}, empty)]).startswith("<svg")
+
+
+def test_many_rows_are_told_apart():
+    assert len({figures.row_mark(i) for i in range(49)}) == 49
+    empty, column = np.zeros(0), table.Column("x", "x", "x", percent=True)
+    rows = [Row(f"model {i}", "model", {"x_percent": 50.0}, empty) for i in range(8)]
+    axes = matplotlib.figure.Figure().add_subplot()
+    figures.proxies_figure([column], rows)[0](axes)
+    drawn = {(line.get_marker(), line.get_color()) for line in axes.lines}
+    assert len(drawn) == 8
 
 
 def test_figures_have_the_colours_of_the_page():
