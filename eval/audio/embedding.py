@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from eval.audio import extras, signals, spectra
+from eval.audio import deep_speech, extras, signals, spectra
 
 SPEECH_RATE = 16000
 SPEECH_HOP_SECONDS = 0.080
@@ -64,6 +64,7 @@ class Embedding:
 EMBEDDINGS: dict[str, Embedding] = {
     "speech": Embedding("speech emb.", speech_embedding, "pyopen-wakeword 1", "speech"),
     "mel": Embedding("log-mel", spectra.logmel_statistics, "1"),
+    "deep_speech": Embedding("DeepSpeech", deep_speech.deep_speech_activations, deep_speech.provenance()),
 }
 
 

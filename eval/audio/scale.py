@@ -54,7 +54,8 @@ def percent(name: str, row: float, human: float, noise: float) -> float:
 
 
 def headline_parts(percents: Mapping[str, float]) -> dict[str, float]:
-    """What babble quality is the mean of: the Frechet distances, and pitch (f0 and voiced share), without NaN.
+    """What babble quality is the mean of: the Frechet distances by the speech embedding, by log-mels and by our Deep
+    Speech, and pitch (f0 and voiced share); without NaN.
 
     Args:
         percents: by name of the proxy.

@@ -11,7 +11,7 @@ import tensorflow as tf
 from datasets import corpora, prepare
 from datasets.errors import InputError
 from datasets.filterbank import FilterBank, levelled
-from eval.audio.deep_speech import Network
+from eval.audio.deep_speech import PRETRAINED, Network
 from tests.zoo import commands, worded
 from zoo import descent, objective, registry, utterances
 from zoo.deep_speech import decoding, evaluation, pack, transcript
@@ -205,6 +205,24 @@ def _numpy_hears_the_same(model, split, folder):
     means = found.reshape(-1, pack.WINDOW_STEPS, found.shape[-1]).mean(axis=1)
     vectors = (means - network.weights["component_mean"]) @ network.weights["components"]
     np.testing.assert_allclose(network.vectors(sound, 8000), vectors, rtol=1e-3, atol=1e-3)
+
+
+def test_the_shipped_network_is_the_keras_one():
+    network = Network.read(PRETRAINED)
+    about, weights = network.about, network.weights
+    sizes = {key: about[key] for key in ("sample_rate", "bands", "context")}
+    model = tiny(**sizes, units=len(weights["component_mean"]))
+    model.levels.mean.assign(weights["band_mean"])
+    model.levels.scale.assign(weights["band_scale"])
+    model.both_ways.ahead.assign(weights["ahead"])
+    model.both_ways.back.assign(weights["back"])
+    for layer in (*model.below, model.above, model.both_ways.given):
+        layer.kernel.assign(weights[f"{layer.name}_kernel"])
+        layer.bias.assign(weights[f"{layer.name}_bias"])
+    spectra = np.random.default_rng(0).normal(-9.0, 3.0, (2, 192, about["bands"])).astype(np.float32)
+    _, wanted = model(spectra, tf.constant([96, 96]))
+    assert 1.0 < float(tf.reduce_max(wanted)) <= 20.0
+    np.testing.assert_allclose(network.activations(spectra), wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_components_are_those_of_scikit_learn():

@@ -49,9 +49,9 @@ def test_reference_rows_stand_beside_a_model(light, tmp_path):
     quality = {name: each["babble_quality"] for name, each in scores(found).items()}
     assert quality["human"] == pytest.approx(100) and quality["gated noise"] == pytest.approx(0)
     assert quality["model"] > 70 and quality["mu-law copy"] > 50
-    assert scores(found)["model"]["headline"] == "frechet_mel, pitch"
+    assert scores(found)["model"]["headline"] == "frechet_mel, frechet_deep_speech, pitch"
     assert found.reference["sample_rate"] == RATE and found.reference["clips"] == 6
-    assert "babble quality is the mean of frechet_mel, pitch" in found.text()
+    assert "babble quality is the mean of frechet_mel, frechet_deep_speech, pitch" in found.text()
 
 
 def malformed():

@@ -41,5 +41,8 @@ def test_headline():
     assert scale.headline_parts(percents) == {"frechet_speech": 80, "frechet_mel": 40, "pitch": 60}
     assert scale.babble_quality(percents) == pytest.approx(60)
     assert scale.babble_quality(percents | {"frechet_speech": math.nan}) == pytest.approx(50)
+    four = scale.headline_parts(percents | {"frechet_deep_speech": 20.0, "kernel_deep_speech": 0.0})
+    assert four == {"frechet_speech": 80, "frechet_mel": 40, "frechet_deep_speech": 20, "pitch": 60}
+    assert scale.babble_quality(percents | four) == pytest.approx(50)
     assert scale.headline_parts({"frechet_new": 10.0, "voiced_share": math.nan}) == {"frechet_new": 10.0}
     assert math.isnan(scale.babble_quality({"f0_distance": 100.0, "voiced_share": 100.0}))
