@@ -19,6 +19,6 @@ beside other real speech (best, 100 %), and noise with the long-term spectrum an
     score       rows of clips beside real speech; intervals by dialogue
 
 What each sees and what it is blind to stands in its docstring; `python -m eval.damage` shows it on known damage. Babble
-quality is the mean percentage of the three Frechet distances and of pitch. It says nothing of timing and is never merged
-with TTR.
+quality is the mean percentage of the three Frechet distances and of pitch. It says nothing of timing and is never
+merged with TTR.
 """
