@@ -145,7 +145,7 @@ def brief(figures: dict[str, float]) -> str:
 
 def describe(figures: dict[str, float]) -> str:
     """One line of the figures that matter."""
-    sound = "sound {sound_bits_per_sample:.3f} bits/sample "
+    sound = "sound {sound_bits_per_sample:.3f} bits/sample, {sound_bits_per_16_bit_sample:.3f} of 16 bits "
     sound += "(histogram by loudness {histogram_sound_bits_per_sample:.3f})"
     sound = sound if "sound_bits_per_sample" in figures else _MEL
     timing = (

@@ -3,14 +3,15 @@
 toggle      bits per second of the own gate, plain likelihood: class weights would bend the rates
 projection  bits per frame of the two seconds to come, auxiliary
 code        bits per frame of the acoustic code, where the gate is open
-sound       bits per sample where the gate is open; of a model that predicts spectra,
 finer       bits that a 16-bit sample has beyond its level, not trained
+sound       bits per sample where the gate is open; of a model that predicts spectra,
 mel         bits per frame of a density, which may be less than none
 of a model that reads a text,
 stop        bits per step of whether it is the last
 drift       share of the attention that is far from the diagonal, no bits
 of one that writes down what is said,
 letters     bits per letter, summed over all ways to spread the letters over the steps
+errors      letters of the best path that are wrong, missing or too many, a share, not trained
 """
 
 import math
