@@ -111,7 +111,7 @@ def _wanted() -> dict[tuple[str, str], tuple[type, Any]]:
 
 def _define_flags() -> None:
     flags.DEFINE_bool("train", False, "Time one step of training, not speaking.")
-    flags.DEFINE_list("engines", ["fused", "graph"], "Engines that speak.")
+    flags.DEFINE_list("engines", ["fused", "int8", "graph"], "Engines that speak.")
     flags.DEFINE_integer("streams", 1, "Channels that are spoken at once.", lower_bound=1)
     flags.DEFINE_float("seconds", 2.0, "Of sound that is spoken in each round.", lower_bound=0.02)
     flags.DEFINE_bool("peers", False, "Time sound tiers alone, in turn with r9y9's wavenet-vocoder where installed.")

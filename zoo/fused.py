@@ -54,7 +54,7 @@ def compiled(function):
 @functools.cache
 def kernels_version() -> str:
     """Changes with the source of any kernel."""
-    sources = [_HERE / "fused.py", *sorted(_HERE.glob("*/kernel.py"))]
+    sources = [_HERE / "fused.py", _HERE / "products.py", *sorted(_HERE.glob("*/kernel.py"))]
     return hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()[:16]
 
 
@@ -170,24 +170,6 @@ def tanh(x):
 @compiled
 def sigmoid(x):
     return _ONE / (_ONE + exp(-x))
-
-
-@compiled
-def add_product(total, vector, matrix):
-    """total += vector @ matrix; the inner loop runs along contiguous memory, over eight rows at a time."""
-    n = vector.shape[0]
-    whole = n - n % 8
-    for i in range(0, whole, 8):
-        a, b, c, d = vector[i], vector[i + 1], vector[i + 2], vector[i + 3]
-        e, f, g, h = vector[i + 4], vector[i + 5], vector[i + 6], vector[i + 7]
-        for j in range(total.shape[0]):
-            one = (a * matrix[i, j] + b * matrix[i + 1, j]) + (c * matrix[i + 2, j] + d * matrix[i + 3, j])
-            two = (e * matrix[i + 4, j] + f * matrix[i + 5, j]) + (g * matrix[i + 6, j] + h * matrix[i + 7, j])
-            total[j] += one + two
-    for i in range(whole, n):
-        value = vector[i]
-        for j in range(total.shape[0]):
-            total[j] += value * matrix[i, j]
 
 
 @compiled

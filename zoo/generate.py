@@ -34,7 +34,12 @@ flags.DEFINE_string("out", "babble.wav", "The wav to write.")
 flags.DEFINE_enum("role", "follower", ["giver", "follower"], "The agent's role against a partner.")
 flags.DEFINE_multi_integer("voice", [], "Voice number of the agent; twice for a duet. Default: voices of the training.")
 flags.DEFINE_float("temperature", 1.0, "Of the sound; the timing is always sampled as learned.", lower_bound=0.01)
-flags.DEFINE_enum("engine", "fused", ["fused", "graph"], "Compiled kernel, or TensorFlow's graph; the same sound.")
+flags.DEFINE_enum(
+    "engine",
+    "fused",
+    ["fused", "int8", "graph"],
+    "Compiled kernel, with weights of 32 or of 8 bits, or TensorFlow's graph.",
+)
 flags.DEFINE_integer("seed", 0, "Same seed, same samples.")
 
 

@@ -1,7 +1,8 @@
 """Loops over the step contract: an answer to a partner, and a duet of two agents.
 
 Two engines make the same sound from the same random numbers: `graph` runs the model's own loop of samples in
-TensorFlow, `fused` a kernel compiled by numba, where the sound tier has one.
+TensorFlow, `fused` a kernel compiled by numba, where the sound tier has one. `int8` is that kernel with weights rounded
+to 8 bits (`zoo.products`): it draws by the same numbers from what is nearly the same.
 """
 
 import dataclasses
@@ -16,7 +17,9 @@ from datasets.errors import InputError
 from zoo import hearing
 from zoo.agent import ROLES, DialogueModel, Speaker
 
-ENGINES = ("fused", "graph")
+ENGINES = ("fused", "int8", "graph")
+# Of a weight, in the engines that have a kernel.
+_BITS = {"fused": 32, "int8": 8}
 Progress = Callable[[int], None]
 _REPORT_FRAMES = 25
 
@@ -28,7 +31,7 @@ class Drawing:
     Attributes:
         seed: of everything that is drawn.
         temperature: of the sound alone.
-        engine: "fused" or "graph".
+        engine: of `ENGINES`.
         progress: called with the number of frames done since the last call.
     """
 
@@ -142,7 +145,7 @@ def speaker(model: Speaker, state: dict, engine: str) -> Callable:
     """`speak(state, seed, temperature) -> frame [batch, hop], gate bool [batch], state` of an engine."""
     if engine not in ENGINES:
         raise InputError(f"--engine={engine}: must be one of {', '.join(ENGINES)}")
-    kernel = kernel_of(model, state) if engine == "fused" else None
+    kernel = kernel_of(model, state, engine) if engine in _BITS else None
     if kernel:
         return FusedSpeaker(model, kernel, state)
     speak = functions(model).speak
@@ -154,20 +157,20 @@ def speaker(model: Speaker, state: dict, engine: str) -> Callable:
     return in_graph
 
 
-def kernel_of(model: Speaker, state: dict):
+def kernel_of(model: Speaker, state: dict, engine: str = "fused"):
     """The compiled loop of a model's sound, ready to run, or None; with a word why where one should be."""
     try:
-        kernel = model.sound.fused()
+        kernel = model.sound.fused(_BITS[engine])
         if kernel:
             conditions = functions(model).decide(_without_sound(state), tf.constant(0))[1]
             kernel.compile(conditions.numpy(), kernel.buffers(state["sound"]))
         return kernel
     except ImportError as error:
-        print(f"the fused engine needs numba ({error}); going on with the graph")
+        print(f"the {engine} engine needs numba ({error}); going on with the graph")
     # A compiler fails in many ways, and the graph makes the same sound.
     except Exception as error:
         reason = next(iter(str(error).strip().splitlines()), "")
-        print(f"the fused engine does not compile here ({type(error).__name__}: {reason}); going on with the graph")
+        print(f"the {engine} engine does not compile here ({type(error).__name__}: {reason}); going on with the graph")
     return None
 
 

@@ -86,8 +86,8 @@ class SoundTier(keras.layers.Layer, abc.ABC):
         """The state after a frame in which no row had an open gate."""
         return self.initial_state(tf.shape(tf.nest.flatten(state)[0])[0])
 
-    def fused(self):
-        """The compiled loop of this tier with its present weights, or None where there is none.
+    def fused(self, bits: int = 32):
+        """The compiled loop of this tier with its present weights, of 32 or 8 bits, or None where there is none.
 
         Raises ImportError without numba.
         """

@@ -117,7 +117,7 @@ def of_model(name: str, preset: str, engine: str, model, streams: int = 1, open_
     from zoo import generation
 
     state, began = model.initial_state(streams), time.perf_counter()
-    if engine == "fused" and not generation.kernel_of(model, state):
+    if engine != "graph" and not generation.kernel_of(model, state, engine):
         return None
     compiling = time.perf_counter() - began
     if hasattr(model, "dialogue"):

@@ -83,7 +83,7 @@ def _traces(model) -> list[int]:
 def test_unknown_roles_and_engines_are_refused_with_the_choices(model):
     with pytest.raises(InputError, match="role 'boss': must be one of giver, follower"):
         _respond(model, role="boss")
-    with pytest.raises(InputError, match="--engine=fast: must be one of fused, graph"):
+    with pytest.raises(InputError, match="--engine=fast: must be one of fused, int8, graph"):
         _respond(model, engine="fast")
 
 

@@ -4,12 +4,13 @@
 one of its taps is looked up: the embedding and its part of the first product are one table.
 """
 
+import functools
+
 import numpy as np
 
 from zoo.fused import (
     FusedSound,
     add,
-    add_product,
     add_token,
     as_sound,
     compiled,
@@ -19,6 +20,7 @@ from zoo.fused import (
     tanh,
     token_table,
 )
+from zoo.products import add_product, matrices, nth, operand, room_for
 
 _TWO = np.float32(2.0)
 _ONE = np.float32(1.0)
@@ -29,21 +31,23 @@ class FusedSampleTiers(FusedSound):
 
     Args:
         sound: `zoo.samplernn.sound.SampleTiers`.
+        bits: of a weight (`zoo.products`).
     """
 
-    def __init__(self, sound):
+    def __init__(self, sound, bits: int = 32):
         tiers = sound.tiers
         super().__init__(sound, context_samples=tiers[0].frame_samples)
         layers = [layer for tier in tiers for layer in tier.recurrent.stack]
         shape = len(tiers), len(tiers[0].recurrent.stack)
+        packed = functools.partial(matrices, bits=bits)
         self._initial = _stacked([layer.initial for layer in layers], shape)
         recurrent = [
-            _stacked([getattr(getattr(layer, product), part) for layer in layers], shape)
+            made(_stacked([getattr(getattr(layer, product), part) for layer in layers], shape))
             for product in ("given", "recalled")
-            for part in ("kernel", "bias")
+            for part, made in (("kernel", packed), ("bias", _array))
         ]
         sizes = np.array([tier.frame_samples for tier in tiers])
-        ends = [(_array(dense.kernel), _array(dense.bias)) for tier in tiers for dense in (tier.entry, tier.up)]
+        ends = [(packed(dense.kernel), _array(dense.bias)) for tier in tiers for dense in (tier.entry, tier.up)]
         entry, up = zip(*ends[::2], strict=True), zip(*ends[1::2], strict=True)
         taps = np.split(_array(sound.recent.kernel), sound.taps)
         table = np.stack([token_table(sound.embedding) @ tap for tap in taps]).astype(np.float32)
@@ -54,9 +58,10 @@ class FusedSampleTiers(FusedSound):
         )
         for i, dense in enumerate(sound.hidden):
             hidden[0][i], hidden[1][i] = dense.kernel, dense.bias
-        logits = _array(sound.logits.kernel), _array(sound.logits.bias)
+        logits = packed(sound.logits.kernel), _array(sound.logits.bias)
         self._weights = (
-            sound.cell == "lstm", sizes, *entry, *recurrent, *up, table, *hidden, *logits, self.decode, self._initial,
+            sound.cell == "lstm", sizes, *entry, *recurrent, *up, table, packed(hidden[0]), hidden[1], *logits,
+            self.decode, self._initial,
         )  # fmt: skip
 
     def buffers(self, state: list) -> np.ndarray:
@@ -98,15 +103,15 @@ def _lstm(state, given, recalled):
 
 
 @compiled
-def _advance(x, state, lstm, kernel, bias, own_kernel, own_bias):
+def _advance(x, state, lstm, kernel, bias, own_kernel, own_bias, room):
     """One step of the layers of a tier: x [n] becomes the output, state [layers, s] goes on."""
     n = x.shape[0]
     given, recalled = np.empty(bias.shape[1], np.float32), np.empty(bias.shape[1], np.float32)
     for layer in range(state.shape[0]):
         given[:] = bias[layer]
-        add_product(given, x, kernel[layer])
+        add_product(given, operand(x, room), nth(kernel, layer))
         recalled[:] = own_bias[layer]
-        add_product(recalled, state[layer, :n], own_kernel[layer])
+        add_product(recalled, operand(state[layer, :n], room), nth(own_kernel, layer))
         if lstm:
             _lstm(state[layer], given, recalled)
         else:
@@ -133,8 +138,9 @@ def _speak(
     below = np.empty((sizes.shape[0], longest), np.float32)
     x = np.empty(conditions.shape[1], np.float32)
     head, rectified = np.empty(width, np.float32), np.empty(width, np.float32)
-    scores = np.empty(logits.shape[1], np.float32)
-    room = np.empty(logits.shape[1], np.float32)
+    scores = np.empty(logits_bias.shape[0], np.float32)
+    shares = np.empty(logits_bias.shape[0], np.float32)
+    room = room_for(logits, max(x.shape[0], width, sizes[0]))
     for i in range(frame.shape[0]):
         now = span + i
         for tier in range(sizes.shape[0]):
@@ -146,23 +152,26 @@ def _speak(
                 else:
                     at = i % sizes[tier - 1] // size * x.shape[0]
                     add(x, below[tier - 1, at : at + x.shape[0]])
-                add_product(x, sound[now - size : now], entry[tier])
-                _advance(x, state[tier], lstm, given[tier], given_bias[tier], recalled[tier], recalled_bias[tier])
+                add_product(x, operand(sound[now - size : now], room), entry[tier])
+                _advance(
+                    x, state[tier], lstm, nth(given, tier), given_bias[tier], nth(recalled, tier), recalled_bias[tier],
+                    room,
+                )  # fmt: skip
                 handed = below[tier, : up_bias[tier].shape[0]]
                 handed[:] = up_bias[tier]
-                add_product(handed, x, up[tier])
+                add_product(handed, operand(x, room), up[tier])
         at = i % taps * width
         head[:] = below[-1, at : at + width]
         for k in range(taps):
             add_token(head, tokens[now - taps + k], table[k])
-        for layer in range(hidden.shape[0]):
+        for layer in range(hidden_bias.shape[0]):
             rectified[:] = hidden_bias[layer]
-            add_product(rectified, head, hidden[layer])
+            add_product(rectified, operand(head, room), nth(hidden, layer))
             rectify(rectified)
             head[:] = rectified
         scores[:] = logits_bias
-        add_product(scores, head, logits)
-        tokens[now] = draw(scores, uniforms[i], inverse_temperature, room)
+        add_product(scores, operand(head, room), logits)
+        tokens[now] = draw(scores, uniforms[i], inverse_temperature, shares)
         if told.shape[0]:
             predicted[i] = scores
             tokens[now] = told[i]

@@ -142,10 +142,10 @@ class SampleTiers(SoundTier):
         top = self.tiers[0]
         return tf.reshape(self.down(condition), [-1, self.hop // top.frame_samples, top.recurrent.width])
 
-    def fused(self):
+    def fused(self, bits: int = 32):
         from zoo.samplernn.kernel import FusedSampleTiers
 
-        return FusedSampleTiers(self)
+        return FusedSampleTiers(self, bits)
 
     def _run_tiers(self, audio, gate, condition, state):
         """What the perceptron is given [batch, frames * hop, sample_channels], the state, and the levels of `audio`."""

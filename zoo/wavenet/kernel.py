@@ -8,7 +8,6 @@ import numpy as np
 from zoo.fused import (
     FusedSound,
     add,
-    add_product,
     add_token,
     as_sound,
     compiled,
@@ -19,6 +18,7 @@ from zoo.fused import (
     tanh,
     token_table,
 )
+from zoo.products import add_product, matrices, nth, operand, room_for
 
 
 class FusedDilatedSound(FusedSound):
@@ -26,9 +26,10 @@ class FusedDilatedSound(FusedSound):
 
     Args:
         sound: `zoo.wavenet.sound.DilatedSound`.
+        bits: of a weight (`zoo.products`).
     """
 
-    def __init__(self, sound):
+    def __init__(self, sound, bits: int = 32):
         super().__init__(sound, context_samples=2)
         layers, channels = sound.stack.stack, sound.stack.channels
         kernel = np.stack([np.asarray(layer.conv.kernel) for layer in layers])
@@ -41,8 +42,12 @@ class FusedDilatedSound(FusedSound):
         dilations = np.array([layer.conv.dilation for layer in layers])
         self._starts = np.concatenate([[0], np.cumsum(dilations + self.hop)]).astype(np.int64)
         tables = token_table(sound.now), token_table(sound.before)
-        head = (np.asarray(w) for dense in (sound.hidden, sound.logits) for w in (dense.kernel, dense.bias))
-        products = (np.ascontiguousarray(part) for part in parts)
+        head = (
+            part
+            for dense in (sound.hidden, sound.logits)
+            for part in (matrices(dense.kernel, bits), np.asarray(dense.bias))
+        )
+        products = (matrices(part, bits) for part in parts)
         self._weights = (*products, *biases, dilations, self._starts, *tables, *head, self.decode)
         self._channels = channels
 
@@ -69,9 +74,10 @@ def _speak(
     pre = np.empty(2 * channels, np.float32)
     gated = np.empty(channels, np.float32)
     skips = np.empty(skip_bias.shape[0], np.float32)
-    head = np.empty(hidden.shape[1], np.float32)
-    scores = np.empty(logits.shape[1], np.float32)
-    room = np.empty(logits.shape[1], np.float32)
+    head = np.empty(hidden_bias.shape[0], np.float32)
+    scores = np.empty(logits_bias.shape[0], np.float32)
+    shares = np.empty(logits_bias.shape[0], np.float32)
+    room = room_for(older_taps, max(channels, skips.shape[0], head.shape[0]))
     older, newer = past
     held = conditions + bias
     for i in range(frame.shape[0]):
@@ -83,21 +89,22 @@ def _speak(
         for layer in range(layers):
             row = starts[layer] + i
             fill(pre, held[position, layer])
-            add_product(pre, buffer[row], older_taps[layer])
+            add_product(pre, operand(buffer[row], room), nth(older_taps, layer))
             fill(buffer[row + dilations[layer]], x)
-            add_product(pre, x, newer_taps[layer])
+            add_product(pre, operand(x, room), nth(newer_taps, layer))
             for c in range(channels):
                 gated[c] = tanh(pre[c]) * sigmoid(pre[channels + c])
             add(x, residual_bias[layer])
-            add_product(x, gated, residual[layer])
-            add_product(skips, gated, skip[layer])
+            made = operand(gated, room)
+            add_product(x, made, nth(residual, layer))
+            add_product(skips, made, nth(skip, layer))
         rectify(skips)
         fill(head, hidden_bias)
-        add_product(head, skips, hidden)
+        add_product(head, operand(skips, room), hidden)
         rectify(head)
         fill(scores, logits_bias)
-        add_product(scores, head, logits)
-        older, newer = newer, draw(scores, uniforms[i], inverse_temperature, room)
+        add_product(scores, operand(head, room), logits)
+        older, newer = newer, draw(scores, uniforms[i], inverse_temperature, shares)
         if told.shape[0]:
             predicted[i] = scores
             newer = told[i]

@@ -67,10 +67,10 @@ class DilatedSound(SoundTier):
         tail = audio[:, -(frames + 1) * self.hop :]
         return self.predict(tail, gate[:, -frames:], condition[:, -frames:], state)[1]
 
-    def fused(self):
+    def fused(self, bits: int = 32):
         from zoo.wavenet.kernel import FusedDilatedSound
 
-        return FusedDilatedSound(self)
+        return FusedDilatedSound(self, bits)
 
     def runs(self, sample_rate):
         a_sample = [(layer, sample_rate) for layer in (self.stack, self.hidden, self.logits)]
