@@ -54,32 +54,73 @@ def compiled(function):
 @functools.cache
 def kernels_version() -> str:
     """Changes with the source of any kernel."""
-    sources = [_HERE / "fused.py", _HERE / "products.py", *sorted(_HERE.glob("*/kernel.py"))]
+    sources = [_HERE / "fused.py", _HERE / "products.py", *sorted(_HERE.glob("*/*kernel.py"))]
     return hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()[:16]
 
 
-class FusedSound(abc.ABC):
+class CompiledSound(abc.ABC):
     """The sound tier of a model, compiled, for a batch of independent speakers.
 
     Args:
         sound: `zoo.sound.SoundTier`; a subclass copies its weights.
-        context_samples: int. How many samples of the frame before are read.
     """
 
-    def __init__(self, sound, context_samples: int):
+    def __init__(self, sound):
         self.hop = sound.hop
-        self._coding = sound.coding
-        of_levels = isinstance(sound.coding, Levels)
-        # Of numbers there is nothing to look up.
-        self.decode = sound.coding.decode(tf.range(LEVELS)).numpy() if of_levels else np.zeros(0, np.float32)
-        self._edges = sound.coding.edges().numpy() if of_levels else None
-        self._context_samples = context_samples
         self._cores = len(os.sched_getaffinity(0))
         self._pool = concurrent.futures.ThreadPoolExecutor(self._cores)
 
     @abc.abstractmethod
     def buffers(self, state) -> np.ndarray:
         """The graph's state as one array [batch, ...], which the loop then keeps."""
+
+    @abc.abstractmethod
+    def generate(self, past, gate, conditions, buffers, uniforms, temperature: float) -> np.ndarray:
+        """One frame of each row whose gate is open, as `SoundTier.generate`; `buffers` go on in place.
+
+        Args:
+            past: float32 [batch, hop], the frame before.
+            gate: bool [batch].
+            conditions: float32, as `SoundTier.frame_conditions` makes them.
+            buffers: as `buffers` makes them.
+            uniforms: float32 [batch, hop].
+
+        Returns:
+            float32 [batch, hop], zeros where the gate is shut.
+        """
+
+    def compile(self, conditions, buffers) -> None:
+        """Compiles the loop, or reads it from the cache, by a frame in which nobody speaks; state as of `generate`."""
+        nothing = np.zeros((len(buffers), self.hop), np.float32)
+        self.generate(nothing, np.zeros(len(buffers), bool), conditions, buffers.copy(), nothing, 1.0)
+
+    def deal(self, gate, speak_rows) -> None:
+        """Calls `speak_rows(rows)` on each core with its share of the rows."""
+        # Open rows are the work; dealt out in turn, each core has its share of them.
+        order = np.argsort(~gate, kind="stable")
+        shares = [order[core :: self._cores] for core in range(min(self._cores, len(order)))]
+        if len(shares) > 1:
+            list(self._pool.map(speak_rows, shares))
+        else:
+            speak_rows(order)
+
+
+class FusedSound(CompiledSound):
+    """A sound tier that draws sample after sample.
+
+    Args:
+        sound: as of `CompiledSound`.
+        context_samples: int. How many samples of the frame before are read.
+    """
+
+    def __init__(self, sound, context_samples: int):
+        super().__init__(sound)
+        self._coding = sound.coding
+        of_levels = isinstance(sound.coding, Levels)
+        # Of numbers there is nothing to look up.
+        self.decode = sound.coding.decode(tf.range(LEVELS)).numpy() if of_levels else np.zeros(0, np.float32)
+        self._edges = sound.coding.edges().numpy() if of_levels else None
+        self._context_samples = context_samples
 
     @abc.abstractmethod
     def speak_rows(
@@ -96,18 +137,6 @@ class FusedSound(abc.ABC):
         """
 
     def generate(self, past, gate, conditions, buffers, uniforms, temperature: float) -> np.ndarray:
-        """One frame of each row whose gate is open, as `SoundTier.generate`; `buffers` go on in place.
-
-        Args:
-            past: float32 [batch, hop], the frame before.
-            gate: bool [batch].
-            conditions: float32, as `SoundTier.frame_conditions` makes them.
-            buffers: as `buffers` makes them.
-            uniforms: float32 [batch, hop].
-
-        Returns:
-            float32 [batch, hop], zeros where the gate is shut.
-        """
         none = np.zeros((len(past), 0), np.float32), np.zeros((len(past), 0, 0), np.float32)
         return self._run(past, gate, conditions, buffers, uniforms, temperature, *none)
 
@@ -126,23 +155,12 @@ class FusedSound(abc.ABC):
         self._run(past, gate, conditions, buffers, uniforms, 1.0, self._tokens(frame), predicted)
         return predicted
 
-    def compile(self, conditions, buffers) -> None:
-        """Compiles the loop, or reads it from the cache, by a frame in which nobody speaks; state as of `generate`."""
-        nothing = np.zeros((len(buffers), self.hop), np.float32)
-        self.generate(nothing, np.zeros(len(buffers), bool), conditions, buffers.copy(), nothing, 1.0)
-
     def _run(self, past, gate, conditions, buffers, uniforms, temperature, told, predicted) -> np.ndarray:
         frames = np.zeros_like(uniforms)
         before = self._tokens(past[:, self.hop - self._context_samples :])
         inverse_temperature = np.float32(1.0 / temperature)
         batch = frames, before, gate, conditions, buffers, uniforms, inverse_temperature, told, predicted
-        # Open rows are the work; dealt out in turn, each core has its share of them.
-        order = np.argsort(~gate, kind="stable")
-        shares = [order[core :: self._cores] for core in range(min(self._cores, len(order)))]
-        if len(shares) > 1:
-            list(self._pool.map(lambda rows: self.speak_rows(rows, *batch), shares))
-        else:
-            self.speak_rows(order, *batch)
+        self.deal(gate, lambda rows: self.speak_rows(rows, *batch))
         return frames
 
     def _tokens(self, sound: np.ndarray) -> np.ndarray:
