@@ -6,6 +6,9 @@ import tensorflow as tf
 from datasets.dialogue import FRAMES_PER_SECOND
 
 LOWEST_HZ, HIGHEST_HZ = 70.0, 400.0
+# A train of pulses has a rate in whole parts of a hertz, and so a phase in whole parts of a period that no rounding
+# moves: what adds up would part one build of a graph from the next.
+PARTS_OF_A_HERTZ = 4
 # Of half a period or less, so that a multiple of a period is not taken for it (Boersma 1993, section 4).
 _OCTAVE_COST = 0.05
 _VOICED = 0.5
@@ -44,7 +47,7 @@ def pulses(hz: tf.Tensor, phase: tf.Tensor, samples: int, sample_rate: int) -> t
     """A train of pulses of unit power without partials above half the sample rate.
 
     Args:
-        hz: [batch], within `LOWEST_HZ` and `HIGHEST_HZ`.
+        hz: [batch], within `LOWEST_HZ` and `HIGHEST_HZ`; rounded to a quarter.
         phase: [batch], in periods, where the sound before ended.
         samples: int.
         sample_rate: Hz.
@@ -52,13 +55,16 @@ def pulses(hz: tf.Tensor, phase: tf.Tensor, samples: int, sample_rate: int) -> t
     Returns:
         [batch, samples], phase.
     """
-    partials = tf.range(1.0, sample_rate / 2.0 / LOWEST_HZ)
-    at = phase[:, None] + hz[:, None] * tf.range(1.0, samples + 1.0) / sample_rate
+    partials, period = tf.range(1.0, sample_rate / 2.0 / LOWEST_HZ), float(PARTS_OF_A_HERTZ * sample_rate)
+    parts = tf.round(PARTS_OF_A_HERTZ * hz)
+    hz = parts / PARTS_OF_A_HERTZ
+    at = tf.round(period * phase)[:, None] + parts[:, None] * tf.range(1.0, samples + 1.0)
+    at = tf.math.floormod(at, period) / period
     # The last partial fades: a rate that wavers switches none on.
     share = tf.clip_by_value((sample_rate / 2.0 - partials * hz[:, None]) / hz[:, None], 0.0, 1.0)
     sound = tf.reduce_sum(tf.cos(2.0 * np.pi * at[..., None] * partials) * share[:, None], axis=-1)
     sound *= tf.sqrt(2.0 / tf.reduce_sum(tf.square(share), axis=-1, keepdims=True))
-    return sound, tf.math.floormod(at[:, -1], 1.0)
+    return sound, at[:, -1]
 
 
 def _autocorrelation(x, length, shares):

@@ -26,6 +26,7 @@ class TacotronContract(harness.TrainedContract):
     """What is predicted is spectra, and not samples."""
 
     name = "tacotron"
+    compiled = True
 
     def count(self, model):
         # Softer than full scale, where all would be clipped.

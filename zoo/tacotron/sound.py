@@ -21,11 +21,13 @@ from zoo.tacotron.vocoder import StreamingInverse, gains
 
 OUTPUTS = ("regression", "normal")
 # Standard deviations, of a band's spread over the codes.
-_SHARPEST = -3.0
-_LOUDEST = 4.0
+SHARPEST = -3.0
+LOUDEST = 4.0
+# How near the ends a random number may lie of which a normal one is made.
+NEAREST = 1e-5
 # What a rate is measured to, in log Hz.
 _PITCH_SPREAD = 0.1
-_MIDDLE_HZ = 150.0
+MIDDLE_HZ = 150.0
 
 
 class MelSound(SoundTier):
@@ -86,6 +88,11 @@ class MelSound(SoundTier):
             "phase": tf.zeros([batch]),
         }
 
+    def fused(self, bits: int = 32):
+        from zoo.tacotron.kernel import FusedMelSound
+
+        return FusedMelSound(self, bits)
+
     def predict(self, audio, gate, condition, state):
         """As of `SoundTier`, but not of samples: standardised mel frames; `audio` has no part in it.
 
@@ -99,7 +106,7 @@ class MelSound(SoundTier):
         told = tf.reshape(self.mel(hidden), [batch, frames * self.reduction, self.outputs, -1])
         told = tf.ensure_shape(told, [None, None, self.outputs, self.mel_bands])
         mean = told[:, :, 0]
-        log_scale = tf.maximum(told[:, :, 1], _SHARPEST) if self.outputs == 2 else tf.zeros_like(mean)
+        log_scale = tf.maximum(told[:, :, 1], SHARPEST) if self.outputs == 2 else tf.zeros_like(mean)
         x, after = mean, []
         for layer, history in zip(self.postnet, state["postnet"], strict=True):
             x, history = layer(multiply_held(x, gate[..., None]), history)
@@ -125,7 +132,7 @@ class MelSound(SoundTier):
         nats = 0.25 * (each[0] + each[1]) + log_scale + 0.5 * math.log(2.0 * math.pi)
         voiced, hz = pitch.track(audio, self.sample_rate)
         of_voicing = tf.nn.sigmoid_cross_entropy_with_logits(voiced, voicing[..., 0])
-        off = (tf.math.log(hz / _MIDDLE_HZ) - voicing[..., 1]) / _PITCH_SPREAD
+        off = (tf.math.log(hz / MIDDLE_HZ) - voicing[..., 1]) / _PITCH_SPREAD
         of_pitch = 0.5 * tf.square(off) + 0.5 * math.log(2.0 * math.pi) + math.log(_PITCH_SPREAD)
         return tf.reduce_sum(nats, axis=[2, 3]) + of_voicing + voiced * of_pitch
 
@@ -174,12 +181,12 @@ class MelSound(SoundTier):
         _, mel, log_scale, voicing = parts
         if self.outputs == 2:
             draws = tf.reshape(uniforms[:, : self.reduction * self.mel_bands], tf.shape(mel))
-            normal = tf.math.ndtri(tf.clip_by_value(draws, 1e-5, 1.0 - 1e-5))
+            normal = tf.math.ndtri(tf.clip_by_value(draws, NEAREST, 1.0 - NEAREST))
             mel += temperature * tf.exp(log_scale) * normal
-        mel = tf.clip_by_value(mel, -_LOUDEST, _LOUDEST) * self.mel_scale + self.mel_mean
+        mel = tf.clip_by_value(mel, -LOUDEST, LOUDEST) * self.mel_scale + self.mel_mean
         # The lower bits of a random number, so that the noise is not that of the draws.
         noise = (tf.math.floormod(uniforms * 4096.0, 1.0) - 0.5) * 12.0**0.5
-        hz = tf.clip_by_value(_MIDDLE_HZ * tf.exp(voicing[:, 1]), pitch.LOWEST_HZ, pitch.HIGHEST_HZ)
+        hz = tf.clip_by_value(MIDDLE_HZ * tf.exp(voicing[:, 1]), pitch.LOWEST_HZ, pitch.HIGHEST_HZ)
         train, phase = pitch.pulses(hz, state["phase"], self.hop, self.sample_rate)
         share = tf.sigmoid(voicing[:, :1])
         source = tf.sqrt(share) * train + temperature * tf.sqrt(1.0 - share) * noise

@@ -31,7 +31,7 @@ class StreamingInverse:
         self.per_frame, self.hop = per_frame, self.frame_samples // per_frame
         self.fft_length = 2 ** int(np.ceil(np.log2(2 * self.frame_samples)))
         # Adds up to one at half its length.
-        self._window = np.hanning(2 * self.hop + 1)[:-1].astype(np.float32)
+        self.window = np.hanning(2 * self.hop + 1)[:-1].astype(np.float32)
 
     @property
     def lag_samples(self) -> int:
@@ -53,20 +53,21 @@ class StreamingInverse:
             [batch, samples of a frame], state.
         """
         kept, sound = state["source"], state["sound"]
-        said = []
+        said, forward = [], (np.arange(self.fft_length) < self.forward_samples).astype(np.float32)
         for i in range(self.per_frame):
             fresh = source[:, i * self.hop : (i + 1) * self.hop]
-            spectrum = tf.signal.rfft(self._window * tf.concat([kept, fresh], axis=1), [self.fft_length])
+            spectrum = tf.signal.rfft(self.window * tf.concat([kept, fresh], axis=1), [self.fft_length])
             part = tf.signal.irfft(spectrum * tf.cast(gains[:, i], tf.complex64), [self.fft_length])
             # What a filter without delay adds before its window stands at the end.
-            sound += part[:, : self.fft_length] * self._forward
+            sound += part * forward
             said.append(sound[:, : self.hop])
             kept, sound = fresh, tf.pad(sound[:, self.hop :], [[0, 0], [0, self.hop]])
         return tf.concat(said, axis=1), {"source": kept, "sound": sound}
 
     @property
-    def _forward(self) -> np.ndarray:
-        return (np.arange(self.fft_length) < (self.fft_length + 2 * self.hop) // 2).astype(np.float32)
+    def forward_samples(self) -> int:
+        """Of a window and what it is given a spectrum by, those at and after its start."""
+        return (self.fft_length + 2 * self.hop) // 2
 
 
 def gains(log_mel, sample_rate: int):
@@ -74,11 +75,11 @@ def gains(log_mel, sample_rate: int):
 
     Each band's mean power, between bands by the shares of their triangles: never negative, unlike a pseudo-inverse.
     """
-    return tf.sqrt(tf.tensordot(tf.exp(log_mel), _spread(sample_rate, log_mel.shape[-1]), 1))
+    return tf.sqrt(tf.tensordot(tf.exp(log_mel), spread(sample_rate, log_mel.shape[-1]), 1))
 
 
 @functools.cache
-def _spread(sample_rate: int, bands: int) -> np.ndarray:
+def spread(sample_rate: int, bands: int) -> np.ndarray:
     """float32 [bands, bins]."""
     samples = 2 * (sample_rate // FRAMES_PER_SECOND)
     fft_length = 2 ** int(np.ceil(np.log2(samples)))

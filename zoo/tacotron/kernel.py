@@ -1,0 +1,235 @@
+"""Tacotron's sound as compiled loops: mel frames with their post-net, a source for them, and windows that overlap.
+
+`MelSound.sample_frame` is the reference; the parity test holds this to it. The Fourier transforms between the last two
+loops are numpy's: a few windows a frame.
+"""
+
+import math
+
+import numpy as np
+import scipy.special
+
+from zoo import pitch
+from zoo.fused import CompiledSound, compiled, exp, fill, rectify, sigmoid, tanh
+from zoo.products import add_product, matrices, operand, room_for
+from zoo.tacotron.sound import LOUDEST, MIDDLE_HZ, NEAREST, SHARPEST
+from zoo.tacotron.vocoder import spread
+
+_HALF, _ONE, _TWO = np.float32(0.5), np.float32(1.0), np.float32(2.0)
+_SHARPEST, _LOUDEST, _MIDDLE_HZ = np.float32(SHARPEST), np.float32(LOUDEST), np.float32(MIDDLE_HZ)
+_LOWEST_HZ, _HIGHEST_HZ = np.float32(pitch.LOWEST_HZ), np.float32(pitch.HIGHEST_HZ)
+_UNIFORM_SPREAD, _LOWER_BITS = np.float32(12.0**0.5), np.float32(4096.0)
+
+
+class FusedMelSound(CompiledSound):
+    """The sound tier of a Tacotron.
+
+    Args:
+        sound: `zoo.tacotron.sound.MelSound`.
+        bits: of a weight (`zoo.products`).
+    """
+
+    def __init__(self, sound, bits: int = 32):
+        super().__init__(sound)
+        self._draws, inverse = sound.outputs == 2, sound.inverse
+        self._shape, self._fft_length = (sound.reduction, sound.mel_bands), inverse.fft_length
+        dense = [
+            part
+            for layer in (sound.hidden, sound.mel, sound.voicing)
+            for part in (matrices(layer.kernel, bits), np.asarray(layer.bias))
+        ]
+        kernels = tuple(matrices(layer.kernel, bits) for layer in sound.postnet)
+        biases = tuple(np.asarray(layer.bias) for layer in sound.postnet)
+        widths = np.array([layer.kernel.shape[0] // layer.kernel_size for layer in sound.postnet])
+        taps = sound.postnet[0].kernel_size
+        self._starts = np.concatenate([[0], np.cumsum((taps - 1) * widths)])
+        self._network = (*dense, kernels, biases, self._starts, widths, taps)
+        # After the histories of the post-net: the vocoder's source and sound, and the phase.
+        self._vocoder = self._starts[-1] + np.cumsum([0, inverse.hop, inverse.fft_length])
+        levels = np.asarray(sound.mel_mean), np.asarray(sound.mel_scale)
+        self._levels = (*levels, spread(sound.sample_rate, sound.mel_bands), inverse.window, sound.sample_rate)
+        self._forward = inverse.forward_samples
+
+    def buffers(self, state: dict) -> np.ndarray:
+        """Of each row: histories of the post-net, the vocoder's source and sound, and the phase; float32 [batch, n]."""
+        parts = [*state["postnet"], state["inverse"]["source"], state["inverse"]["sound"], state["phase"]]
+        return np.concatenate([np.reshape(part, (len(part), -1)) for part in parts], axis=1).astype(np.float32)
+
+    def generate(self, past, gate, conditions, buffers, uniforms, temperature: float) -> np.ndarray:
+        frames = np.zeros_like(uniforms)
+        batch = frames, gate, conditions, buffers, uniforms, np.float32(temperature)
+        self.deal(gate, lambda rows: self._speak_rows(rows, *batch))
+        return frames
+
+    def predict(self, gate, conditions, buffers) -> tuple[np.ndarray, np.ndarray]:
+        """One frame as `MelSound.predict`; the histories of the post-net, in `buffers`, go on in place.
+
+        Args:
+            gate, conditions, buffers: as of `generate`.
+
+        Returns:
+            Before and after the post-net and the logarithm of the standard deviation, float32
+            [batch, 3, reduction, mel_bands], and voicing and pitch [batch, 2]; zeros where the gate is shut.
+        """
+        parts = np.zeros((len(gate), 3, *self._shape), np.float32)
+        voicings = np.zeros((len(gate), 2), np.float32)
+        _predict_rows(np.arange(len(gate)), gate, conditions, buffers, parts, voicings, *self._network)
+        return parts, voicings
+
+    def _speak_rows(self, rows, frames, gate, conditions, buffers, uniforms, temperature) -> None:
+        parts = np.zeros((len(gate), 3, *self._shape), np.float32)
+        voicings = np.zeros((len(gate), 2), np.float32)
+        _predict_rows(rows, gate, conditions, buffers, parts, voicings, *self._network)
+        spoken = rows[gate[rows]]
+        mels = parts[spoken, 1]
+        if self._draws:
+            draws = uniforms[spoken, : mels[0].size].reshape(mels.shape) if len(spoken) else mels
+            mels += temperature * np.exp(parts[spoken, 2]) * scipy.special.ndtri(np.clip(draws, NEAREST, 1 - NEAREST))
+        gains = np.zeros((*mels.shape[:2], self._fft_length // 2 + 1), np.float32)
+        windows = np.zeros((*mels.shape[:2], len(self._levels[3])), np.float32)
+        at = self._vocoder
+        _source_rows(spoken, mels, voicings, uniforms, temperature, buffers, at, gains, windows, *self._levels)
+        shaped = np.fft.irfft(np.fft.rfft(windows, self._fft_length) * gains, self._fft_length)
+        _overlap_rows(rows, gate, shaped, buffers, at, frames, self._forward)
+
+
+@compiled
+def _predict_rows(
+    rows, gate, conditions, buffers, parts, voicings,
+    hidden, hidden_bias, mel, mel_bias, voicing, voicing_bias, kernels, biases, starts, widths, taps,
+):  # fmt: skip
+    """Fills `parts` and `voicings` where the gate is open, and moves the histories on."""
+    steps, bands = parts.shape[2], parts.shape[3]
+    outputs = mel_bias.shape[0] // (steps * bands)
+    widest = max(taps * widths.max(), max(hidden_bias.shape[0], conditions.shape[1]))
+    room = room_for(hidden, widest)
+    head, told = np.empty_like(hidden_bias), np.empty_like(mel_bias)
+    for row in rows:
+        part = parts[row]
+        if not gate[row]:
+            _roll(buffers[row], starts, widths, steps)
+            continue
+        fill(head, hidden_bias)
+        add_product(head, operand(conditions[row], room), hidden)
+        rectify(head)
+        made = operand(head, room)
+        fill(told, mel_bias)
+        add_product(told, made, mel)
+        fill(voicings[row], voicing_bias)
+        add_product(voicings[row], made, voicing)
+        for step in range(steps):
+            first = step * outputs * bands
+            fill(part[0, step], told[first : first + bands])
+            if outputs == 2:
+                for b in range(bands):
+                    part[2, step, b] = max(told[first + bands + b], _SHARPEST)
+        x = part[0]
+        for layer in range(len(biases)):
+            width, history = widths[layer], buffers[row][starts[layer] : starts[layer + 1]]
+            past = np.empty(history.shape[0] + steps * width, np.float32)
+            fill(past[: history.shape[0]], history)
+            y = np.empty((steps, biases[layer].shape[0]), np.float32)
+            for step in range(steps):
+                first = step * width
+                fill(past[first + history.shape[0] : first + history.shape[0] + width], x[step])
+                fill(y[step], biases[layer])
+                add_product(y[step], operand(past[first : first + taps * width], room), kernels[layer])
+                if layer < len(biases) - 1:
+                    for c in range(y.shape[1]):
+                        y[step, c] = tanh(y[step, c])
+            fill(history, past[steps * width :])
+            x = y
+        for step in range(steps):
+            for b in range(bands):
+                part[1, step, b] = part[0, step, b] + x[step, b]
+
+
+@compiled
+def _roll(buffer, starts, widths, steps):
+    """Histories after a frame with a shut gate, of which every layer read zeros."""
+    for layer in range(widths.shape[0]):
+        until, by = starts[layer + 1], steps * widths[layer]
+        for i in range(starts[layer], until):
+            buffer[i] = buffer[i + by] if i + by < until else np.float32(0.0)
+
+
+@compiled
+def _source_rows(
+    spoken, mels, voicings, uniforms, temperature, buffers, at, gains, windows,
+    mel_mean, mel_scale, spread, window, sample_rate,
+):  # fmt: skip
+    """Fills gains and windows of the source, and moves source and phase on; at: where the vocoder's state lies."""
+    hop, samples = window.shape[0] // 2, uniforms.shape[1]
+    power = np.empty(mel_mean.shape[0], np.float32)
+    source = np.empty(hop + samples, np.float32)
+    for i in range(spoken.shape[0]):
+        row = spoken[i]
+        for step in range(mels.shape[1]):
+            for b in range(power.shape[0]):
+                mel = min(max(mels[i, step, b], -_LOUDEST), _LOUDEST)
+                power[b] = exp(mel * mel_scale[b] + mel_mean[b])
+            gain = gains[i, step]
+            add_product(gain, power, spread)
+            for k in range(gain.shape[0]):
+                gain[k] = np.sqrt(gain[k])
+        hz = min(max(_MIDDLE_HZ * exp(voicings[row, 1]), _LOWEST_HZ), _HIGHEST_HZ)
+        share = sigmoid(voicings[row, 0])
+        kept = buffers[row][at[0] : at[1]]
+        fill(source[:hop], kept)
+        buffers[row, at[2]] = _pulses(source[hop:], hz, buffers[row, at[2]], sample_rate)
+        of_pulses, of_noise = np.sqrt(share), temperature * np.sqrt(_ONE - share)
+        for t in range(samples):
+            lower = uniforms[row, t] * _LOWER_BITS
+            noise = (lower - np.floor(lower) - _HALF) * _UNIFORM_SPREAD
+            source[hop + t] = of_pulses * source[hop + t] + of_noise * noise
+        for step in range(mels.shape[1]):
+            for t in range(2 * hop):
+                windows[i, step, t] = window[t] * source[step * hop + t]
+        fill(kept, source[samples:])
+
+
+@compiled
+def _pulses(sound, hz, phase, sample_rate):
+    """As `zoo.pitch.pulses`, summed by Clenshaw's recurrence; fills `sound` and returns the phase."""
+    samples = sound.shape[0]
+    half = np.float32(sample_rate / 2)
+    partials = int(math.ceil(half / _LOWEST_HZ)) - 1
+    twice, one, two = np.empty(samples), np.zeros(samples), np.zeros(samples)
+    period, parts = pitch.PARTS_OF_A_HERTZ * sample_rate, int(np.rint(pitch.PARTS_OF_A_HERTZ * np.float64(hz)))
+    hz, at = np.float32(parts / pitch.PARTS_OF_A_HERTZ), int(np.rint(period * np.float64(phase)))
+    for t in range(samples):
+        at = (at + parts) % period
+        twice[t] = 2.0 * math.cos(2.0 * math.pi * at / period)
+    power = np.float32(0.0)
+    for partial in range(partials, 0, -1):
+        share = min(max((half - np.float32(partial) * hz) / hz, np.float32(0.0)), _ONE)
+        if share > np.float32(0.0):
+            power += share * share
+            for t in range(samples):
+                newer = np.float64(share) + twice[t] * one[t] - two[t]
+                two[t] = one[t]
+                one[t] = newer
+    scale = np.sqrt(_TWO / power)
+    for t in range(samples):
+        sound[t] = scale * np.float32(0.5 * twice[t] * one[t] - two[t])
+    return np.float32(at / period)
+
+
+@compiled
+def _overlap_rows(rows, gate, shaped, buffers, at, frames, forward):
+    """Adds windows [spoken rows, steps, samples] to what those before left; where the gate is shut none is left."""
+    i, steps = 0, shaped.shape[1]
+    hop = frames.shape[1] // steps
+    for row in rows:
+        if not gate[row]:
+            buffers[row, at[0] :] = np.float32(0.0)
+            continue
+        sound = buffers[row][at[1] : at[2]]
+        for step in range(steps):
+            for t in range(forward):
+                sound[t] += np.float32(shaped[i, step, t])
+            for t in range(hop):
+                frames[row, step * hop + t] = min(max(sound[t], -_ONE), _ONE)
+            for t in range(sound.shape[0]):
+                sound[t] = sound[t + hop] if t + hop < sound.shape[0] else np.float32(0.0)
+        i += 1
