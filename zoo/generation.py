@@ -159,12 +159,21 @@ def speaker(model: Speaker, state: dict, engine: str) -> Callable:
 
 def kernel_of(model: Speaker, state: dict, engine: str = "fused"):
     """The compiled loop of a model's sound, ready to run, or None; with a word why where one should be."""
-    try:
+
+    def ready():
         kernel = model.sound.fused(_BITS[engine])
         if kernel:
             conditions = functions(model).decide(_without_sound(state), tf.constant(0))[1]
             kernel.compile(conditions.numpy(), kernel.buffers(state["sound"]))
         return kernel
+
+    return attempt(ready, engine)
+
+
+def attempt(make: Callable, engine: str):
+    """The kernel that `make()` returns, or None, with a word why, where this machine cannot compile it."""
+    try:
+        return make()
     except ImportError as error:
         print(f"the {engine} engine needs numba ({error}); going on with the graph")
     # A compiler fails in many ways, and the graph makes the same sound.
