@@ -100,7 +100,7 @@ def _check_mode(run) -> None:
 
 
 def _check_reading(talks: bool) -> None:
-    unused = [f"--{name}" for name in ("role", "seconds", "temperature", "engine") if FLAGS[name].present]
+    unused = [f"--{name}" for name in ("role", "seconds", "temperature") if FLAGS[name].present]
     if talks or unused:
         raise InputError(f"{FLAGS.run}: reads a text; it takes no {', '.join(unused) or '--partner or --duet'}")
     if FLAGS.text is None:
@@ -185,7 +185,7 @@ def _read(run) -> np.ndarray:
         sound, rate = audio.read_wav(FLAGS.reference, channels=1)
         manner = run.model.manner_of(audio.resample(sound[0], rate, run.sample_rate))
     voice = FLAGS.voice or run.config["voices"][:1]
-    read = run.model.read([FLAGS.text], voice, FLAGS.seed, manner)[0]
+    read = run.model.read([FLAGS.text], voice, FLAGS.seed, manner, FLAGS.engine)[0]
     if not read.stopped:
         print("the decoder did not find the end of the text, and was cut off; is it trained?")
     return read.audio[None]

@@ -46,7 +46,7 @@ def _random(*shape, seed: int = 0) -> tf.Tensor:
     return tf.constant(np.random.default_rng(seed).standard_normal(shape), tf.float32)
 
 
-def _model(seed: int = 0, **sizes):
+def shaken(seed: int = 0, **sizes):
     model_class, config = registry.find("tacotron", "tiny", {**SMALLEST, **sizes}, "text")
     model = model_class(config)
     rng = np.random.default_rng(seed)
@@ -79,7 +79,7 @@ MANNERS = {
 
 @pytest.fixture(scope="module", params=MANNERS)
 def model(request):
-    return _model(**MANNERS[request.param])
+    return shaken(**MANNERS[request.param])
 
 
 def test_attention_to_a_text_and_its_gradient_are_those_of_a_plain_loop():
@@ -115,7 +115,8 @@ def test_steps_are_those_of_the_whole(model):
     """Teacher-forced and stepped, with the same numbers drawn."""
     batch = _batch(model)
     width, letters = model.manner.width, batch["text"]
-    state, memory, exists = model._start(letters, batch["voice"], _random(3, width), tf.constant(7))
+    memory, exists, _ = model.begin(letters, batch["voice"], _random(3, width), tf.constant(7))
+    state = model.decoder.initial_state(*letters.shape, tf.constant(7))
     before = _random(3, 6, model.config.mel_bands, seed=5)
     whole = model.decoder(before, memory, exists, state)[:3]
     steps = []
@@ -171,7 +172,7 @@ def test_drift_is_what_is_off_the_diagonal():
 def test_a_seed_reads_the_same_and_voice_and_manner_are_heard(model):
     manner = _random(1, model.manner.width)
     written, voices, seed = tf.constant([[5, 6, 7, 1]]), tf.constant([1]), tf.constant(3)
-    spell = model._graph()
+    spell = model.graph("spell")
     one, again = (spell(written, voices, manner, seed)[0].numpy() for _ in range(2))
     np.testing.assert_array_equal(one, again)
     others = [(tf.constant([2]), manner, seed), (voices, manner, tf.constant(4))]
@@ -187,11 +188,11 @@ def test_it_stops_at_the_stop_token_or_is_cut_off(model):
     given = tf.constant([[5, 6, 7, 1]]), tf.constant([1]), manner, tf.constant(0)
     bias = model.decoder.stop.bias.numpy().copy()
     model.decoder.stop.bias.assign([50.0])
-    spectra, n_steps, alignment, stopped = (each.numpy() for each in model._graph()(*given))
+    spectra, n_steps, alignment, stopped = (each.numpy() for each in model.graph("spell")(*given))
     assert n_steps.tolist() == [1] and stopped.tolist() == [True]
     assert spectra.shape[1] == model.config.reduction and alignment.shape == (1, 1, 4)
     model.decoder.stop.bias.assign([-50.0])
-    _, n_steps, _, stopped = (each.numpy() for each in model._graph()(*given))
+    _, n_steps, _, stopped = (each.numpy() for each in model.graph("spell")(*given))
     # A second, and a quarter of one for each of four letters.
     assert n_steps.tolist() == [2 * 80 // model.config.reduction] and stopped.tolist() == [False]
     model.decoder.stop.bias.assign(bias)
@@ -230,7 +231,7 @@ def test_there_is_a_picture_of_the_attention_and_a_figure(model):
 
 @pytest.mark.slow
 def test_it_learns_the_spectra_the_stop_and_the_alignment():
-    model = _model(learning_rate=1e-2, dropout=0.0, zoneout=0.0)
+    model = shaken(learning_rate=1e-2, dropout=0.0, zoneout=0.0)
     batch, seed = _batch(model), tf.constant([0, 0])
     optimizer = tf.keras.optimizers.Adam(1e-2)
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from zoo.layers import hashed_uniform
 
 # Keeps the streams of a seed from those of the next.
-_APART = np.uint32(0x9E3779B9)
+APART = np.uint32(0x9E3779B9)
 
 
 def uniform(state: dict, stream: int, frames, batch, units: int) -> tf.Tensor:
@@ -22,7 +22,7 @@ def uniform(state: dict, stream: int, frames, batch, units: int) -> tf.Tensor:
         frames, batch, units: sizes.
     """
     where = (state["frame"] + tf.range(frames))[None, :, None], tf.range(batch)[:, None, None], tf.range(units)
-    return hashed_uniform(tf.cast(state["seed"], tf.uint32) + tf.cast(stream, tf.uint32) * _APART, *where)
+    return hashed_uniform(tf.cast(state["seed"], tf.uint32) + tf.cast(stream, tf.uint32) * APART, *where)
 
 
 def after(state: dict, frames) -> dict:

@@ -13,7 +13,7 @@ from zoo.tacotron.tiers import Prenet
 from zoo.tacotron.unroll import unroll
 
 # Streams of noise; a text encoder has those before.
-_PRENET_STREAM, _ATTENTION_STREAM, _DECODER_STREAM = 16, 32, 33
+PRENET_STREAM, ATTENTION_STREAM, DECODER_STREAM = 16, 32, 33
 # About how far off the diagonal the attention may be, as a share of the text (Tachibana et al. 2018, section 4.1).
 _DIAGONAL_WIDTH = 0.2
 
@@ -148,10 +148,10 @@ class ReadingDecoder(keras.layers.Layer):
         def stays(stream, units):
             return tf.cast(noise.uniform(drawn, stream, steps, batch, units) < self.zoneout, tf.float32)
 
-        x = self.prenet(before, drawn, stream=_PRENET_STREAM)
-        keep = stays(_ATTENTION_STREAM, 2 * self.attention.channels)
+        x = self.prenet(before, drawn, stream=PRENET_STREAM)
+        keep = stays(ATTENTION_STREAM, 2 * self.attention.channels)
         attended, alignment, attention = self.attention(x, memory, exists, keep, state["attention"])
-        keep = stays(_DECODER_STREAM, 2 * self.stack.channels * self.stack.layers)
+        keep = stays(DECODER_STREAM, 2 * self.stack.channels * self.stack.layers)
         hidden, stack = self.stack(attended, keep, state["stack"])
         told = tf.concat([hidden, attended[..., self.attention.channels :]], axis=-1)
         mel = tf.reshape(self.frames(told), [batch, steps * self.reduction, self.mel_bands])

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from datasets import pipeline
 from datasets.errors import InputError
-from zoo import objective, registry, utterances
+from zoo import generation, objective, registry, utterances
 from zoo.agent import Learner
 from zoo.tacotron import noise, pictures, text, text_parts
 from zoo.tacotron.postnet import Levels
@@ -163,12 +163,12 @@ class TextToSpeech(Learner):
             Standardised mel frames before the post-net, frames after it, logits of the stop, and the alignment; as of
             `ReadingDecoder`.
         """
-        reduction = self.config.reduction
+        reduction, letters = self.config.reduction, batch["text"]
         mel, exists = self.levels.standard(batch["mel"]), _exists(batch["n_frames"], batch["mel"])
         mel *= exists[..., None]
-        state, memory, written = self._start(
-            batch["text"], batch["voice"], self.manner.of_mel(mel, batch["n_frames"]), seed
-        )
+        manner = self.manner.of_mel(mel, batch["n_frames"])
+        memory, written, _ = self.begin(letters, batch["voice"], manner, seed)
+        state = self.decoder.initial_state(*tf.unstack(tf.shape(letters)), seed)
         before = tf.pad(mel[:, reduction - 1 : -1 : reduction], [[0, 0], [1, 0], [0, 0]])
         made, stop, alignment, _ = self.decoder(before, memory, written, state)
         return made, self.postnet(made, exists), stop, alignment
@@ -181,7 +181,10 @@ class TextToSpeech(Learner):
         mel = self.levels.standard(self.spectra.mel(audio)[None])
         return self.manner.of_mel(mel, tf.constant([mel.shape[1]]))
 
-    def read(self, texts: Sequence[str], voices: Sequence[int] | None = None, seed: int = 0, manner=None) -> list[Read]:
+    def read(
+        self, texts: Sequence[str], voices: Sequence[int] | None = None, seed: int = 0, manner=None,
+        engine: str = "fused",
+    ) -> list[Read]:  # fmt: skip
         """Reads texts aloud.
 
         Args:
@@ -189,7 +192,11 @@ class TextToSpeech(Learner):
             voices: one a text; None: the first.
             seed: of dropout, zoneout and first phases.
             manner: [1 or texts, n], of `manner_of` or `manner.of_tokens`; None: all style tokens alike.
+            engine: "fused" or "graph".
         """
+        if engine not in ("fused", "graph"):
+            raise InputError(f"--engine={engine}: texts are read by fused, with weights of 16 bits, or by graph")
+        spell = (engine == "fused" and generation.attempt(self._fused, engine)) or self.graph("spell")
         numbers = [text.letters(each) for each in texts]
         rows = np.zeros((len(texts), max(map(len, numbers))), np.int32)
         for row, each in zip(rows, numbers, strict=True):
@@ -197,8 +204,8 @@ class TextToSpeech(Learner):
         manner = self.manner.unsaid() if manner is None else manner
         voices = tf.constant(list(voices) if voices else [0] * len(texts), tf.int32)
         manner = tf.broadcast_to(manner, [len(texts), self.manner.width])
-        spectra, n_steps, alignment, stopped = self._graph()(tf.constant(rows), voices, manner, tf.constant(seed))
-        found = zip(spectra.numpy(), n_steps.numpy(), alignment.numpy(), stopped.numpy(), numbers, strict=True)
+        told = spell(tf.constant(rows), voices, manner, tf.constant(seed))
+        found = zip(*(np.asarray(each) for each in told), numbers, strict=True)
         render = self.spectra.sound_of_linear if self.is_linear else self.spectra.sound_of_mel
         return [
             Read(render(frames[: n * self.config.reduction], seed), shares[:n, : len(own)], bool(ended))
@@ -218,16 +225,15 @@ class TextToSpeech(Learner):
             Log magnitudes [batch, frames, bands or bins]; number of steps of each row, int32 [batch]; alignment
             [batch, steps, letters]; whether each row stopped by itself, bool [batch].
         """
-        reduction, bands = self.config.reduction, self.config.mel_bands
-        state, memory, exists = self._start(letters, voices, manner, seed)
-        batch = tf.shape(letters)[0]
-        seconds = _SECONDS_MORE + _SECONDS_A_LETTER * tf.reduce_sum(exists, axis=1)
-        most = tf.cast(seconds * FRAMES_PER_SECOND / reduction, tf.int32)
+        memory, exists, most = self.begin(letters, voices, manner, seed)
+        batch, n_letters = tf.unstack(tf.shape(letters))
+        state, bands = self.decoder.initial_state(batch, n_letters, seed), self.config.mel_bands
 
         def body(t, before, state, n_steps, going, rows):
             mel, stop, alignment, state = self.decoder(before[:, None], memory, exists, state)
             n_steps += tf.cast(going, tf.int32)
-            going = tf.logical_and(going, stop[:, 0] <= 0.0)
+            # One that was cut off is decoded for as long as others go on, and finds no end any more.
+            going = tf.logical_and(going, tf.logical_or(stop[:, 0] <= 0.0, t >= most))
             rows = [row.write(t, each) for row, each in zip(rows, (mel, alignment[:, 0]), strict=True)]
             return t + 1, mel[:, -1], state, n_steps, going, rows
 
@@ -237,14 +243,12 @@ class TextToSpeech(Learner):
             lambda t, before, state, n_steps, going, rows: tf.reduce_any(tf.logical_and(going, t < most)), body, begin
         )
         n_steps = tf.minimum(n_steps, most)
-        mel = tf.reshape(tf.transpose(rows[0].stack(), [1, 0, 2, 3]), [batch, -1, bands])
-        heard = tf.sequence_mask(n_steps * reduction, tf.shape(mel)[1], dtype=tf.float32)
-        levels = self.linear_levels if self.is_linear else self.levels
-        stopped = tf.logical_not(going)
-        return levels.plain(self.postnet(mel, heard)), n_steps, tf.transpose(rows[1].stack(), [1, 0, 2]), stopped
+        frames, alignment = tf.transpose(rows[0].stack(), [1, 0, 2, 3]), tf.transpose(rows[1].stack(), [1, 0, 2])
+        return self.refine(frames, n_steps), n_steps, alignment, tf.logical_not(going)
 
-    def _start(self, letters, voices, manner, seed):
-        """The decoder's state, the encoded text, and where there are letters."""
+    def begin(self, letters, voices, manner, seed):
+        """What the decoder reads: arguments of `spell` -> the encoded text [batch, letters, n], where there are letters
+        float32 [batch, letters], and after how many steps each is cut off, int32 [batch]."""
         exists = tf.cast(letters > 0, tf.float32)
         drawn = noise.reseeded(noise.start(), seed)
         encoded = self.encoder(letters, exists, drawn)
@@ -252,15 +256,30 @@ class TextToSpeech(Learner):
         if self.voice:
             voice = self.voice(voices % self.config.voices)[:, None]
             parts.append(tf.tile(voice, [1, tf.shape(letters)[1], 1]))
-        memory = tf.concat(parts, axis=-1) * exists[..., None]
-        return self.decoder.initial_state(tf.shape(letters)[0], tf.shape(letters)[1], seed), memory, exists
+        seconds = _SECONDS_MORE + _SECONDS_A_LETTER * tf.reduce_sum(exists, axis=1)
+        most = tf.cast(seconds * FRAMES_PER_SECOND / self.config.reduction, tf.int32)
+        return tf.concat(parts, axis=-1) * exists[..., None], exists, most
 
-    def _graph(self):
+    def refine(self, frames, n_steps):
+        """Log magnitudes [batch, frames, bands or bins] of the frames of so many steps, [batch, steps, ...]."""
+        mel = tf.reshape(frames, [tf.shape(frames)[0], -1, self.config.mel_bands])
+        heard = tf.sequence_mask(n_steps * self.config.reduction, tf.shape(mel)[1], dtype=tf.float32)
+        levels = self.linear_levels if self.is_linear else self.levels
+        return levels.plain(self.postnet(mel, heard))
+
+    def graph(self, name: str):
+        """`spell`, `begin` or `refine` as a graph, made once a model."""
         # Not an attribute that Keras would track, and a SavedModel carry.
         if not hasattr(self, "_graphs"):
-            spell = tf.function(self.spell, autograph=False, reduce_retracing=True)
-            self._graphs = types.SimpleNamespace(spell=spell)
-        return self._graphs.spell
+            parts = {each.__name__: each for each in (self.spell, self.begin, self.refine)}
+            graphs = {key: tf.function(each, autograph=False, reduce_retracing=True) for key, each in parts.items()}
+            self._graphs = types.SimpleNamespace(**graphs)
+        return getattr(self._graphs, name)
+
+    def _fused(self):
+        from zoo.tacotron.reader import FusedReader
+
+        return FusedReader(self)
 
     def diagnostics(self, batch) -> dict[str, float]:
         _, _, _, alignment = self.call(batch, tf.constant(0))
