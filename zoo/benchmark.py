@@ -114,7 +114,7 @@ def _define_flags() -> None:
     flags.DEFINE_list("engines", ["fused", "int8", "graph"], "Engines that speak.")
     flags.DEFINE_integer("streams", 1, "Channels that are spoken at once.", lower_bound=1)
     flags.DEFINE_float("seconds", 2.0, "Of sound that is spoken in each round.", lower_bound=0.02)
-    flags.DEFINE_bool("peers", False, "Time sound tiers alone, in turn with r9y9's wavenet-vocoder where installed.")
+    flags.DEFINE_bool("peers", False, "Time what a peer has too, in turn with the peers that are installed.")
     flags.DEFINE_bool("jit", None, "Compile the step with XLA; default: as in training.")
     flags.DEFINE_list("models", None, "Names of models; default: all that are trained.")
     flags.DEFINE_list("presets", ["tiny"], "Their presets.")

@@ -78,6 +78,33 @@ def test_the_peer_is_compared_round_by_round():
     found = matched.of_the_peer(ours, [ours, peer])
     assert found == {"times_the_peer": pytest.approx(10.0), "times_the_peer_by_cpu": pytest.approx(20.0)}
     assert matched.of_the_peer(peer, [ours, peer]) == {} == matched.of_the_peer(ours, [ours])
+    ours.preset = matched.DECODER
+    assert matched.of_the_peer(ours, [ours, peer]) == {}
+    peer.model, peer.preset = matched.DECODER_PEER, matched.DECODER
+    assert matched.of_the_peer(ours, [ours, peer]) == found and matched.of_the_peer(peer, [ours, peer]) == {}
+
+
+@pytest.mark.slow
+def test_the_decoder_of_the_papers_size_takes_as_many_steps_as_it_is_asked():
+    streams = matched._decoders(["fused", "int8", "graph"])
+    assert [stream.engine for stream in streams] == ["fused", "graph"]
+    speed.time_in_turn(streams, 0.1, rounds=1)
+    for stream in streams:
+        assert [len(frames) for frames in stream.frame_seconds] == [5] and (stream.frame_seconds[0] > 0).all()
+        # Prenet, two LSTMs that read what is attended to, attention, frames and the stop (Shen et al. 2018, section 2).
+        lstms = 4 * 1024 * (256 + 512 + 1024) + 4 * 1024 * (1024 + 512 + 1024)
+        attention = 1024 * 128 + 512 * 128 + 2 * 31 * 32 + 32 * 128
+        assert stream.multiply_adds == 80 * 256 + 256 * 256 + lstms + attention + (1024 + 512) * 81
+
+
+@pytest.mark.slow
+def test_the_peers_decoder_is_of_the_same_size():
+    pytest.importorskip("tacotron2_model", reason="the peer is not installed")
+    ours, peer = matched._decoders(["graph"])[0], matched._decoder_peer()
+    # Its energies are a matrix of one row.
+    assert peer.multiply_adds == ours.multiply_adds + 128
+    peer.run(2)
+    assert len(peer.frame_seconds[0]) == 2
 
 
 @pytest.mark.slow
