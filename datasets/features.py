@@ -28,11 +28,11 @@ def log_mel(audio: tf.Tensor, past: tf.Tensor, sample_rate: int, bands: int) -> 
     fft_length = 2 ** int(np.ceil(np.log2(2 * hop)))
     spectrum = tf.signal.stft(tf.concat([past, audio], axis=1), 2 * hop, hop, fft_length)
     power = tf.square(tf.abs(spectrum))
-    return tf.math.log(tf.matmul(power, _mel_filters(sample_rate, fft_length, bands)) + LOWEST_POWER)
+    return tf.math.log(tf.matmul(power, mel_filters(sample_rate, fft_length, bands)) + LOWEST_POWER)
 
 
 @functools.cache
-def _mel_filters(sample_rate: int, fft_length: int, bands: int) -> np.ndarray:
+def mel_filters(sample_rate: int, fft_length: int, bands: int) -> np.ndarray:
     """float32 [bins, bands]."""
     filters = librosa.filters.mel(sr=sample_rate, n_fft=fft_length, n_mels=bands, fmin=LOWEST_HZ)
     return filters.T.astype(np.float32)

@@ -54,7 +54,7 @@ def compiled(function):
 @functools.cache
 def kernels_version() -> str:
     """Changes with the source of any kernel."""
-    sources = [_HERE / "fused.py", _HERE / "products.py", *sorted(_HERE.glob("*/*kernel.py"))]
+    sources = [*sorted(_HERE.glob("fused*.py")), _HERE / "products.py", *sorted(_HERE.glob("*/*kernel.py"))]
     return hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()[:16]
 
 

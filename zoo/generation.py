@@ -19,7 +19,7 @@ from zoo.agent import ROLES, DialogueModel, Speaker
 
 ENGINES = ("fused", "int8", "graph")
 # Of a weight, in the engines that have a kernel.
-_BITS = {"fused": 32, "int8": 8}
+BITS = {"fused": 32, "int8": 8}
 Progress = Callable[[int], None]
 _REPORT_FRAMES = 25
 
@@ -72,7 +72,8 @@ def respond(
     hop = model.config.hop
     n_frames = partner.shape[1] // hop
     heard = np.asarray(partner[:, : n_frames * hop], np.float32).reshape(len(partner), n_frames, hop)
-    return _converse(model, state, lambda t, _: heard[:, t], n_frames, Drawing(**options))
+    drawing = Drawing(**options)
+    return _converse(voice_of(model, state, drawing.engine), lambda t, _: heard[:, t], n_frames, drawing)
 
 
 def duet(
@@ -89,7 +90,8 @@ def duet(
     nothing = np.zeros([2, 0], np.float32)
     state = prompted_state(model, nothing, nothing, ROLES, voices)
     n_frames = round(seconds * FRAMES_PER_SECOND)
-    return _converse(model, state, lambda _, own: own[::-1], n_frames, Drawing(**options))
+    drawing = Drawing(**options)
+    return _converse(voice_of(model, state, drawing.engine), lambda _, own: own[::-1], n_frames, drawing)
 
 
 def babble(
@@ -99,9 +101,9 @@ def babble(
     **options,
 ) -> np.ndarray:
     """What an unconditional model says: audio float32 [channels, samples]."""
-    n_frames = round(seconds * FRAMES_PER_SECOND)
-    state = model.initial_state(channels)
-    return _converse(model, state, lambda _, own: own, n_frames, Drawing(**options))[0]
+    n_frames, drawing = round(seconds * FRAMES_PER_SECOND), Drawing(**options)
+    voice = voice_of(model, model.initial_state(channels), drawing.engine)
+    return _converse(voice, lambda _, own: own, n_frames, drawing)[0]
 
 
 def vocode(model: Speaker, target: np.ndarray, **options) -> np.ndarray:
@@ -110,8 +112,10 @@ def vocode(model: Speaker, target: np.ndarray, **options) -> np.ndarray:
     n_frames = target.shape[1] // hop
     padded = np.pad(target[:, : n_frames * hop], [(0, 0), (0, hop)]).astype(np.float32)
     frames = padded.reshape(len(target), n_frames + 1, hop)
-    state = functions(model).listen(tf.constant(frames[:, 0]), model.initial_state(len(target)))
-    return _converse(model, state, lambda t, _: frames[:, t + 1], n_frames, Drawing(**options))[0]
+    drawing = Drawing(**options)
+    voice = voice_of(model, model.initial_state(len(target)), drawing.engine)
+    voice.listen(frames[:, 0])
+    return _converse(voice, lambda t, _: frames[:, t + 1], n_frames, drawing)[0]
 
 
 def prompted_state(model: DialogueModel, prompt_own, prompt_partner, roles, voices) -> dict:
@@ -126,45 +130,40 @@ def prompted_state(model: DialogueModel, prompt_own, prompt_partner, roles, voic
     return functions(model).hear(own, partner, state)
 
 
-def _converse(model, state, partner_at, n_frames: int, drawing: Drawing):
+def _converse(voice: "GraphVoice | FusedVoice", partner_at, n_frames: int, drawing: Drawing):
     """Speak and listen, frame by frame; `partner_at(t, own frame)` is what the partner says in frame t."""
-    speak = speaker(model, state, drawing.engine)
-    listen = functions(model).listen
-    seed, temperature = tf.constant(drawing.seed), float(drawing.temperature)
-    batch, hop = len(state["gate"]), model.config.hop
-    audio, gates = np.zeros([batch, n_frames, hop], np.float32), np.zeros([batch, n_frames], bool)
+    audio = np.zeros([voice.batch, n_frames, voice.hop], np.float32)
+    gates = np.zeros([voice.batch, n_frames], bool)
     for t in range(n_frames):
-        audio[:, t], gates[:, t], state = speak(state, seed, temperature)
-        state = listen(tf.constant(partner_at(t, audio[:, t])), state)
+        audio[:, t], gates[:, t] = voice.speak(drawing.seed, drawing.temperature)
+        voice.listen(partner_at(t, audio[:, t]))
         if drawing.progress and ((t + 1) % _REPORT_FRAMES == 0 or t + 1 == n_frames):
             drawing.progress((t % _REPORT_FRAMES) + 1)
-    return audio.reshape(batch, n_frames * hop), gates
+    return audio.reshape(voice.batch, n_frames * voice.hop), gates
 
 
-def speaker(model: Speaker, state: dict, engine: str) -> Callable:
-    """`speak(state, seed, temperature) -> frame [batch, hop], gate bool [batch], state` of an engine."""
+def voice_of(model: Speaker, state: dict, engine: str) -> "GraphVoice | FusedVoice":
+    """A model at a state, ready to speak frame by frame by an engine; the state goes on within it."""
     if engine not in ENGINES:
         raise InputError(f"--engine={engine}: must be one of {', '.join(ENGINES)}")
-    kernel = kernel_of(model, state, engine) if engine in _BITS else None
-    if kernel:
-        return FusedSpeaker(model, kernel, state)
-    speak = functions(model).speak
-
-    def in_graph(state, seed, temperature):
-        frame, gate, state = speak(state, seed, tf.constant(temperature))
-        return frame.numpy(), gate.numpy() > 0, state
-
-    return in_graph
+    kernel = kernel_of(model, state, engine) if engine in BITS else None
+    return FusedVoice(model, kernel, state) if kernel else GraphVoice(model, state)
 
 
 def kernel_of(model: Speaker, state: dict, engine: str = "fused"):
     """The compiled loop of a model's sound, ready to run, or None; with a word why where one should be."""
 
     def ready():
-        kernel = model.sound.fused(_BITS[engine])
+        kernel = model.sound.fused(BITS[engine])
         if kernel:
-            conditions = functions(model).decide(_without_sound(state), tf.constant(0))[1]
+            from zoo.fused_tier import tier_of
+
+            batch, tier = len(state["gate"]), tier_of(model, state)
+            conditions = model.sound.frame_conditions(tf.zeros([batch, model.sound.condition_channels]))
             kernel.compile(conditions.numpy(), kernel.buffers(state["sound"]))
+            if tier:
+                tier.decide(0)
+                tier.listen(np.zeros((batch, model.config.hop), np.float32))
         return kernel
 
     return attempt(ready, engine)
@@ -183,28 +182,89 @@ def attempt(make: Callable, engine: str):
     return None
 
 
-def _without_sound(state: dict) -> dict:
-    return {key: value for key, value in state.items() if key != "sound"}
+class GraphVoice:
+    """What a model says, by its own graph; one call of TensorFlow a frame.
+
+    Args:
+        model, state: of the model.
+
+    Attributes:
+        batch, hop: of the frames that it speaks and hears.
+    """
+
+    def __init__(self, model: Speaker, state: dict):
+        self.batch, self.hop = len(state["gate"]), model.config.hop
+        self._sample_rate, self._step = model.config.sample_rate, _HeardFirst(model, "speak", state)
+
+    def speak(self, seed: int, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+        """The own frame of this moment float32 [batch, hop], and the gate bool [batch]."""
+        frame, gate = self._step(tf.constant(seed), tf.constant(temperature, tf.float32))
+        return frame.numpy(), gate.numpy() > 0
+
+    def listen(self, partner_frame: np.ndarray) -> None:
+        """Takes in the partner's frame float32 [batch, hop] of the moment that was spoken last."""
+        hearing.check_frame(partner_frame, self.batch, self._sample_rate)
+        # A copy: who calls may use the memory again.
+        self._hear(np.array(partner_frame, np.float32))
+
+    def _hear(self, partner_frame: np.ndarray) -> None:
+        self._step.heard = partner_frame
 
 
-class FusedSpeaker:
-    """The gate and the code by the graph, the samples by the kernel, whose buffers stay in numpy.
+class FusedVoice(GraphVoice):
+    """The same by compiled loops, whose buffers stay in numpy; what has no such loop is decided by the graph.
 
-    So the states that it returns hold no sound, which the graph would only hand through.
+    Args:
+        model, state: of the model.
+        kernel: of its sound.
     """
 
     def __init__(self, model: Speaker, kernel, state: dict):
-        self._kernel = kernel
-        self._buffers = kernel.buffers(state["sound"])
-        self._decide = functions(model).decide
+        from zoo.fused_tier import tier_of
 
-    def __call__(self, state, seed, temperature):
-        past = state["own_past"].numpy()
-        gate, conditions, uniforms, room, state = self._decide(_without_sound(state), seed)
-        gate, uniforms = gate.numpy() > 0, uniforms.numpy()
-        frame = self._kernel.generate(past, gate, conditions.numpy(), self._buffers, uniforms, temperature)
-        frame = np.where(gate[:, None], frame, room.numpy())
-        return frame, gate, {**state, "own_past": tf.constant(frame)}
+        self.batch, self.hop, self._sample_rate = len(state["gate"]), model.config.hop, model.config.sample_rate
+        self._kernel, self._buffers, self._past = kernel, kernel.buffers(state["sound"]), state["own_past"].numpy()
+        self._tier = tier_of(model, state) or _GraphTier(model, state)
+
+    def speak(self, seed, temperature):
+        gate, conditions, uniforms, room = self._tier.decide(seed)
+        frame = self._kernel.generate(self._past, gate, conditions, self._buffers, uniforms, temperature)
+        self._past = np.where(gate[:, None], frame, room)
+        return self._past, gate
+
+    def _hear(self, partner_frame):
+        self._tier.listen(partner_frame)
+
+
+class _GraphTier:
+    """As `zoo.fused_tier.FusedTier`, by the graph."""
+
+    def __init__(self, model: Speaker, state: dict):
+        # The sound's part the graph would only hand through.
+        self._decide = _HeardFirst(model, "decide", {key: value for key, value in state.items() if key != "sound"})
+
+    def decide(self, seed: int):
+        gate, *told = (each.numpy() for each in self._decide(tf.constant(seed)))
+        return gate > 0, *told
+
+    def listen(self, partner_frame: np.ndarray) -> None:
+        self._decide.heard = partner_frame
+
+
+class _HeardFirst:
+    """A half of the step that keeps its state, in one call with the half before it: the frame heard last."""
+
+    def __init__(self, model: Speaker, half: str, state: dict):
+        graphs = vars(functions(model))
+        self._first, self._next, self._state, self.heard = graphs[half], graphs[f"listen_{half}"], state, None
+
+    def __call__(self, *given):
+        if self.heard is None:
+            *found, self._state = self._first(self._state, *given)
+        else:
+            *found, self._state = self._next(tf.constant(self.heard), self._state, *given)
+        self.heard = None
+        return found
 
 
 def functions(model: Speaker) -> types.SimpleNamespace:
@@ -219,8 +279,12 @@ def functions(model: Speaker) -> types.SimpleNamespace:
         gate, _, condition, state = model.decide(state, seed)
         return gate, model.sound.frame_conditions(condition), uniforms, model.sound.room_tone(uniforms), state
 
+    def after(half):
+        return lambda frame, state, *given: half(model.listen(frame, state), *given)
+
     if not hasattr(model, "step_functions"):
-        functions = {"hear": hear, "decide": decide, "speak": model.speak, "listen": model.listen}
+        halves = {"decide": decide, "speak": model.speak}
+        functions = {"hear": hear, **halves, **{f"listen_{name}": after(half) for name, half in halves.items()}}
         graphs = {name: tf.function(f, autograph=False, reduce_retracing=True) for name, f in functions.items()}
         # Not a dict: that Keras would track, and a SavedModel would carry it.
         model.step_functions = types.SimpleNamespace(**graphs)

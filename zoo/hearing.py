@@ -15,8 +15,9 @@ from datasets.features import LOWEST_POWER
 from zoo.layers import running_max
 
 N_CELLS = 2 * hazard.N_AGES
+NOT_FINITE = "the partner's frame has samples that are not finite; read with the wrong sample format?"
 LONG_AGO_FRAMES = 100 * FRAMES_PER_SECOND
-_BRIDGE_FRAMES = round(BRIDGE_SECONDS * FRAMES_PER_SECOND)
+BRIDGE_FRAMES = round(BRIDGE_SECONDS * FRAMES_PER_SECOND)
 
 
 def level_db(audio: tf.Tensor, sample_rate: int) -> tf.Tensor:
@@ -64,7 +65,7 @@ def partner_ages(speech: tf.Tensor, quiet_before: tf.Tensor, spurt_before: tf.Te
     """
     quiet = frames_since(speech, quiet_before)
     previous = tf.concat([quiet_before[:, None], quiet[:, :-1]], axis=1)
-    onset = tf.logical_and(speech, previous >= _BRIDGE_FRAMES)
+    onset = tf.logical_and(speech, previous >= BRIDGE_FRAMES)
     return quiet, frames_since(onset, spurt_before)
 
 
@@ -80,7 +81,7 @@ def bridged_gate(speech: tf.Tensor) -> tf.Tensor:
     never = tf.fill([tf.shape(speech)[0]], LONG_AGO_FRAMES)
     since = frames_since(speech, never)
     until = frames_since(speech[:, ::-1], never)[:, ::-1]
-    return tf.cast(since + until <= _BRIDGE_FRAMES, tf.float32)
+    return tf.cast(since + until <= BRIDGE_FRAMES, tf.float32)
 
 
 def cell(state: tf.Tensor, age_frames: tf.Tensor) -> tf.Tensor:
@@ -102,12 +103,13 @@ def check_frame(frame, batch: int | None, sample_rate: int) -> None:
         batch: of the state that goes with it, or None where a graph does not know it.
     """
     hop = sample_rate // FRAMES_PER_SECOND
-    shape = tf.convert_to_tensor(frame).shape
-    if shape.rank != 2 or shape[1] not in (hop, None):
+    shape = frame.shape if hasattr(frame, "shape") else np.shape(frame)
+    if len(shape) != 2 or shape[1] not in (hop, None):
         raise InputError(
-            f"the partner's frame: shape {shape}; must be [batch, {hop}], 20 ms at {sample_rate} Hz; another rate?"
+            f"the partner's frame: shape {tuple(shape)}; must be [batch, {hop}], 20 ms at {sample_rate} Hz; another "
+            f"rate?"
         )
     if None not in (batch, shape[0]) and shape[0] != batch:
         raise InputError(f"the partner's frame: a batch of {shape[0]}, and the state is of {batch}; from another call?")
-    if tf.executing_eagerly() and not np.isfinite(frame).all():
-        raise InputError("the partner's frame has samples that are not finite; read with the wrong sample format?")
+    if not tf.is_symbolic_tensor(frame) and not np.isfinite(frame).all():
+        raise InputError(NOT_FINITE)

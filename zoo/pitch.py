@@ -11,9 +11,10 @@ LOWEST_HZ, HIGHEST_HZ = 70.0, 400.0
 PARTS_OF_A_HERTZ = 4
 # Of half a period or less, so that a multiple of a period is not taken for it (Boersma 1993, section 4).
 _OCTAVE_COST = 0.05
-_VOICED = 0.5
+VOICED = 0.5
+LEAST_POWER = 1e-9
 # A period is no whole number of samples: what changes within a sample or two would not be found again.
-_SMOOTH_HZ = 1000.0
+SMOOTH_HZ = 1000.0
 
 
 def track(audio: tf.Tensor, sample_rate: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -29,18 +30,23 @@ def track(audio: tf.Tensor, sample_rate: int) -> tuple[tf.Tensor, tf.Tensor]:
     hop = sample_rate // FRAMES_PER_SECOND
     window = np.hanning(2 * hop + 1)[:-1].astype(np.float32)
     length = 2 ** int(np.ceil(np.log2(4 * hop)))
-    lags = np.arange(int(np.ceil(sample_rate / HIGHEST_HZ)), int(sample_rate / LOWEST_HZ) + 1)
+    lags, cost = periods(sample_rate)
     frames = tf.signal.frame(audio, 2 * hop, hop)
     frames -= tf.reduce_mean(frames, axis=-1, keepdims=True)
-    smooth = (np.fft.rfftfreq(length, 1.0 / sample_rate) < _SMOOTH_HZ).astype(np.float32)
+    smooth = (np.fft.rfftfreq(length, 1.0 / sample_rate) < SMOOTH_HZ).astype(np.float32)
     found = _autocorrelation(frames * window, length, smooth)
     shape = _autocorrelation(tf.constant(window), length, 1.0)
-    power = found[..., :1] / shape[0] + 1e-9
+    power = found[..., :1] / shape[0] + LEAST_POWER
     found = tf.gather(found, lags, axis=-1) / tf.gather(shape, lags) / power
-    cost = (_OCTAVE_COST * np.log2(lags / lags[0])).astype(np.float32)
     best = tf.argmax(found - cost, axis=-1, output_type=tf.int32)
     strength = tf.gather(found, best, batch_dims=2)
-    return tf.cast(strength > _VOICED, tf.float32), tf.gather((sample_rate / lags).astype(np.float32), best)
+    return tf.cast(strength > VOICED, tf.float32), tf.gather((sample_rate / lags).astype(np.float32), best)
+
+
+def periods(sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
+    """The periods of a voice in samples, and what each costs: int and float32 [lags]."""
+    lags = np.arange(int(np.ceil(sample_rate / HIGHEST_HZ)), int(sample_rate / LOWEST_HZ) + 1)
+    return lags, (_OCTAVE_COST * np.log2(lags / lags[0])).astype(np.float32)
 
 
 def pulses(hz: tf.Tensor, phase: tf.Tensor, samples: int, sample_rate: int) -> tuple[tf.Tensor, tf.Tensor]:

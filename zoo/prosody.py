@@ -11,12 +11,12 @@ from zoo import pitch
 from zoo.layers import running_max
 
 N_FEATURES = 5
-_LAST_FRAMES, _EARLIER_FRAMES = 5, 8
-_PAST_FRAMES = _LAST_FRAMES + _EARLIER_FRAMES - 1
+LAST_FRAMES, EARLIER_FRAMES = 5, 8
+_PAST_FRAMES = LAST_FRAMES + EARLIER_FRAMES - 1
 # Where sums over frames lie, each with the number of frames behind it.
 _PITCH, _LEVEL = 0, 2
-_LARGEST = 2.0
-_DB_PER_UNIT = 10.0
+LARGEST = 2.0
+DB_PER_UNIT = 10.0
 
 
 def initial_state(batch) -> dict:
@@ -47,17 +47,17 @@ def follow(audio, past, level_db, speech, sample_rate: int, state: dict) -> tupl
     spoken = tf.cast(speech, tf.float32)
     voiced = periodic * spoken
     octave = tf.math.log(hz) / tf.math.log(2.0)
-    now = tf.stack([voiced * octave, voiced, spoken * level_db / _DB_PER_UNIT, spoken], axis=-1)
+    now = tf.stack([voiced * octave, voiced, spoken * level_db / DB_PER_UNIT, spoken], axis=-1)
     frames = tf.shape(now)[1]
     heard = tf.concat([state["recent"], now], axis=1)
-    earlier = _window(heard, 0, _EARLIER_FRAMES, frames)
-    last = _window(heard, _EARLIER_FRAMES, _LAST_FRAMES, frames)
+    earlier = _window(heard, 0, EARLIER_FRAMES, frames)
+    last = _window(heard, EARLIER_FRAMES, LAST_FRAMES, frames)
     total = state["sums"][:, None] + tf.cumsum(now, axis=1)
     values = []
     for at in (_PITCH, _LEVEL):
         rise = tf.where(earlier[..., at + 1] > 0, _mean(last, at) - _mean(earlier, at), 0.0)
         values += [_mean(last, at) - _mean(total, at), rise]
-    values = tf.clip_by_value(tf.stack(values, axis=-1), -_LARGEST, _LARGEST)
+    values = tf.clip_by_value(tf.stack(values, axis=-1), -LARGEST, LARGEST)
     pitched = _held(values[..., :2], voiced > 0, state["held"][:, :2])
     loud = _held(values[..., 2:], speech, state["held"][:, 2:])
     held = tf.concat([pitched, loud], axis=-1)

@@ -62,22 +62,57 @@ def test_as_many_partners_as_roles(model):
 
 @pytest.mark.parametrize("engine", generation.ENGINES)
 def test_a_dialogue_takes_no_more_memory_the_longer_it_is(model, engine):
-    def held(state):
-        return {path: (x.shape, x.dtype) for path, x in enumerate(tf.nest.flatten(state))}
-
-    state = model.initial_state(2)
-    speak, listen = generation.speaker(model, state, engine), generation.functions(model).listen
+    voice = generation.voice_of(model, model.initial_state(2), engine)
     before, traces = None, None
     for t in range(200):
-        frame, _, state = speak(state, tf.constant(0), 1.0)
-        state = listen(tf.constant(frame[::-1].copy()), state)
+        frame, _ = voice.speak(0, 1.0)
+        voice.listen(frame[::-1])
         if t == 20:
-            before, traces = held(state), _traces(model)
-    assert held(state) == before and int(state["time"]) == 200 and _traces(model) == traces
+            before, traces = _held(voice), _traces(model)
+    assert _held(voice) == before and len(before) > 10 and _traces(model) == traces
+
+
+def _held(owner, path: str = "") -> dict:
+    """Shape and type of every array and tensor that an object holds, by where it is."""
+    if hasattr(owner, "shape"):
+        return {path: (tuple(owner.shape), owner.dtype)}
+    if isinstance(owner, dict):
+        items = owner.items()
+    elif isinstance(owner, list | tuple):
+        items = enumerate(owner)
+    else:
+        items = vars(owner).items() if type(owner).__module__.startswith("zoo.") else ()
+    return {key: value for name, each in items for key, value in _held(each, f"{path}/{name}").items()}
 
 
 def _traces(model) -> list[int]:
     return [f.experimental_get_tracing_count() for f in vars(generation.functions(model)).values()]
+
+
+@pytest.mark.parametrize("engine", generation.ENGINES)
+def test_a_voice_refuses_frames_that_are_not_of_its_dialogue(model, engine):
+    voice = generation.voice_of(model, model.initial_state(1), engine)
+    voice.speak(0, 1.0)
+    for frame, says in (
+        (np.zeros((1, 60)), r"shape \(1, 60\); must be \[batch, 40\]"),
+        (np.zeros((2, 40)), "a batch of 2, and the state is of 1"),
+        (BROKEN[:, :40], "not finite"),
+    ):
+        with pytest.raises(InputError, match=says):
+            voice.listen(frame)
+
+
+@pytest.mark.parametrize("engine", generation.ENGINES)
+def test_memory_of_a_frame_may_be_used_again(model, engine):
+    one, two = (generation.voice_of(model, model.initial_state(1), engine) for _ in range(2))
+    loud, buffer = 0.3 * np.ones((1, 40), np.float32), np.zeros((1, 40), np.float32)
+    for t in range(40):
+        found, wanted = one.speak(0, 1.0), two.speak(0, 1.0)
+        np.testing.assert_array_equal(found[0], wanted[0])
+        buffer[:] = loud * (t % 2)
+        one.listen(buffer)
+        two.listen(loud * (t % 2))
+        buffer[:] = 1.0
 
 
 def test_unknown_roles_and_engines_are_refused_with_the_choices(model):

@@ -1,0 +1,135 @@
+"""What an agent hears of the partner's frame, as `zoo.agent.DialogueModel.hear`, without TensorFlow.
+
+One Fourier transform serves both the log-mel spectrum and the pitch, whose windows are the same.
+"""
+
+import math
+
+import numpy as np
+
+from datasets import features
+from zoo import pitch
+from zoo.fused import compiled
+from zoo.fused_layers import array, product
+from zoo.hearing import BRIDGE_FRAMES
+from zoo.prosody import DB_PER_UNIT, EARLIER_FRAMES, LARGEST
+
+_ONE, _ZERO = np.float32(1.0), np.float32(0.0)
+_LOWEST_POWER, _LEAST_POWER = np.float32(features.LOWEST_POWER), np.float32(pitch.LEAST_POWER)
+_DB = np.float32(10.0 / math.log(10.0))
+_VOICED, _LARGEST, _DB_PER_UNIT = np.float32(pitch.VOICED), np.float32(LARGEST), np.float32(DB_PER_UNIT)
+
+
+class Ears:
+    """The ears of an agent and what they remember.
+
+    Args:
+        config: of the model.
+        speech_db: float. Above it a frame is speech.
+        state: of the model.
+
+    Attributes:
+        quiet, spurt: int32 [batch], as of `zoo.hearing.partner_ages`.
+        mel: float32 [batch, bands].
+        prosody: float32 [batch, 5].
+    """
+
+    def __init__(self, config, speech_db: float, state: dict):
+        rate, hop = config.sample_rate, config.hop
+        self._length = 2 ** int(np.ceil(np.log2(4 * hop)))
+        self._window = np.hanning(2 * hop + 1)[:-1].astype(np.float32)
+        # The spectrum of a transform half as long is every second bin.
+        self._filters = array(features.mel_filters(rate, self._length // 2, config.mel_bands))
+        spectrum = np.fft.rfft(self._window, self._length)
+        bins = np.flatnonzero(np.fft.rfftfreq(self._length, 1.0 / rate) < pitch.SMOOTH_HZ)
+        self._of_mean = spectrum[bins] / (2 * hop)
+        lags, cost = pitch.periods(rate)
+        at = np.concatenate([[0], lags])
+        # Autocorrelation at lag 0 and at periods, by the window's own; all bins but the first stand for two.
+        shares = np.where(bins > 0, 2.0, 1.0)[:, None] * np.cos(2.0 * np.pi * bins[:, None] * at / self._length)
+        own = np.fft.irfft(np.abs(spectrum) ** 2, self._length)[at]
+        self._correlate = (shares / self._length / own).astype(np.float32)
+        self._known = np.float32(speech_db), cost, np.log2(rate / lags).astype(np.float32)
+        self._past = np.array(state["partner_past"])
+        heard = [np.array(state[key]) for key in ("quiet", "spurt", "mel", "prosody")]
+        self.quiet, self.spurt, self.mel, self.prosody = heard
+        self._intonation = [np.array(state["intonation"][key]) for key in ("recent", "sums", "held")]
+
+    def hear(self, frame: np.ndarray) -> None:
+        """Takes in float32 [batch, hop]."""
+        both = np.concatenate([self._past, frame], axis=1)
+        self._past = frame
+        spectrum = np.fft.rfft(both * self._window, self._length)
+        self.mel = np.log(product(_power(spectrum[:, ::2]), self._filters) + _LOWEST_POWER)
+        smooth = spectrum[:, : len(self._of_mean)] - both.sum(axis=1, keepdims=True) * self._of_mean
+        likeness = product(_power(smooth), self._correlate)
+        level_db = _DB * np.log(np.square(frame).sum(axis=1) / frame.shape[1] + _LOWEST_POWER)
+        _hear_rows(level_db, likeness, *self._known, self.quiet, self.spurt, *self._intonation, self.prosody)
+
+
+def _power(spectrum: np.ndarray) -> np.ndarray:
+    return (np.square(spectrum.real) + np.square(spectrum.imag)).astype(np.float32)
+
+
+@compiled
+def _hear_rows(level_db, likeness, speech_db, cost, octaves, quiet, spurt, recent, sums, held, heard):
+    """As `zoo.hearing.partner_ages`, `zoo.pitch.track` and `zoo.prosody.follow` of one frame, in place."""
+    for row in range(len(quiet)):
+        speech = level_db[row] > speech_db
+        onset = speech and quiet[row] >= BRIDGE_FRAMES
+        quiet[row] = 0 if speech else quiet[row] + 1
+        spurt[row] = 0 if onset else spurt[row] + 1
+        strength, octave = _period(likeness[row], cost, octaves)
+        voiced = speech and strength > _VOICED
+        before = recent[row]
+        now = np.zeros(4, np.float32)
+        if voiced:
+            now[0], now[1] = octave, _ONE
+        if speech:
+            now[2], now[3] = level_db[row] / _DB_PER_UNIT, _ONE
+        for i in range(4):
+            sums[row, i] += now[i]
+        for at in (0, 2):
+            if voiced if at == 0 else speech:
+                held[row, at], held[row, at + 1] = _against(before, now, sums[row], at)
+        # Loops: numba takes long over assignments of parts of arrays.
+        for i in range(4):
+            for j in range(len(before) - 1):
+                before[j, i] = before[j + 1, i]
+            before[-1, i] = now[i]
+            heard[row, i] = held[row, i]
+        heard[row, 4] = now[1]
+
+
+@compiled
+def _period(likeness, cost, octaves):
+    """How much a frame is like itself a period later, and the octave of that rate."""
+    power = likeness[0] + _LEAST_POWER
+    best, most = 0, likeness[1] / power - cost[0]
+    for i in range(1, len(cost)):
+        found = likeness[1 + i] / power - cost[i]
+        if found > most:
+            best, most = i, found
+    return likeness[1 + best] / power, octaves[best]
+
+
+@compiled
+def _against(before, now, total, at):
+    """A mean over the last frames against that of all, and against that over those before the last."""
+    earlier = last = frames_earlier = _ZERO
+    frames = now[at + 1]
+    last = now[at]
+    for i in range(EARLIER_FRAMES):
+        earlier += before[i, at]
+        frames_earlier += before[i, at + 1]
+    for i in range(EARLIER_FRAMES, len(before)):
+        last += before[i, at]
+        frames += before[i, at + 1]
+    last /= frames
+    rise = last - earlier / frames_earlier if frames_earlier > 0 else _ZERO
+    return _clipped(last - total[at] / total[at + 1]), _clipped(rise)
+
+
+@compiled
+def _clipped(x):
+    return min(max(x, -_LARGEST), _LARGEST)
