@@ -11,16 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zoo.fused import add, compiled, exp, fill, rectify, sigmoid, tanh
+from zoo.fused import compiled, fill
 from zoo.products import add_product
 from zoo.tacotron import reading
-from zoo.tacotron.noise import APART
+from zoo.tacotron.cell_kernel import array, attend, attention_weights, drawing_of, lstm, prenet_into, prenet_weights
 
-_ONE = np.float32(1.0)
 _LARGEST = 2**15 - 1
 _ROWS = 4
-# Of `zoo.layers.hashed_uniform`.
-_FIRST, _SECOND, _APART, _SHORT = np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35), np.uint32(APART), np.float32(2.0**-24)
 _PRENET, _ATTENTION, _STACK = reading.PRENET_STREAM, reading.ATTENTION_STREAM, reading.DECODER_STREAM
 
 
@@ -73,23 +70,17 @@ class FusedReadingDecoder:
     def __init__(self, decoder):
         self._mel_bands, self._outputs = decoder.mel_bands, decoder.frames.units
         attention, stack = decoder.attention, decoder.stack
-        recalled, query, energy, bias, *location = attention.attention
-        taps, f, k = attention.taps, attention.filters, attention.keys.units
-        if location:
-            location = [_array(location[0]).reshape(2 * taps, f), _array(location[1])]
-        else:
-            location = [np.zeros((2 * taps, 0), np.float32), np.zeros((0, k), np.float32)]
+        recalled, *weights = attention.attention
         self._keys, self._memory_channels = attention.keys, attention.memory_channels
         self._weights = (
-            tuple(_array(layer.kernel) for layer in decoder.prenet.stack),
-            tuple(_array(layer.bias) for layer in decoder.prenet.stack),
-            rounded(attention.given.kernel, recalled), _array(attention.given.bias),
-            (_array(query), _array(bias), _array(energy), *location),
+            prenet_weights(decoder.prenet),
+            rounded(attention.given.kernel, recalled), array(attention.given.bias),
+            attention_weights(attention, weights),
             tuple(rounded(layer.kernel, own) for layer, own in zip(stack.given, stack.recalled, strict=True)),
-            tuple(_array(layer.bias) for layer in stack.given),
-            (_array(decoder.frames.kernel), _array(decoder.frames.bias)),
-            (_array(decoder.stop.kernel), _array(decoder.stop.bias)),
-            np.float32(decoder.prenet.dropout), np.float32(decoder.zoneout),
+            tuple(array(layer.bias) for layer in stack.given),
+            (array(decoder.frames.kernel), array(decoder.frames.bias)),
+            (array(decoder.stop.kernel), array(decoder.stop.bias)),
+            np.float32(decoder.zoneout),
         )  # fmt: skip
 
     def compile(self) -> None:
@@ -129,19 +120,15 @@ class FusedReadingDecoder:
         return Spelled(frames[:, :last], stop[:, :last], alignment[:, :last], n_steps, stopped)
 
 
-def _array(weight) -> np.ndarray:
-    return np.ascontiguousarray(np.asarray(weight, np.float32))
-
-
 @compiled
 def _read(
     frames, stops, alignments, memory, keys, told, seed, row,
-    prenet, prenet_bias, recurrence, recurrence_bias, attention, stack, stack_bias, mel, stop, dropout, zoneout,
+    prenet, recurrence, recurrence_bias, attention, stack, stack_bias, mel, stop, zoneout,
 ):  # fmt: skip
     """Steps of one text, until it stops or `frames` is full; returns their number."""
     letters, n, m = memory.shape[0], recurrence_bias.shape[0] // 4, memory.shape[1]
     layers, units = len(stack_bias), stack_bias[0].shape[0] // 4
-    bands, width = told.shape[1], prenet_bias[-1].shape[0]
+    bands, width = told.shape[1], prenet[1][-1].shape[0]
     # What each product reads lies in one vector: what is given, the state, and zeros up to a multiple of four.
     x = np.zeros(recurrence.scales.shape[0], np.float32)
     hidden, context = x[width : width + n], x[width + n : width + n + m]
@@ -152,22 +139,16 @@ def _read(
     given = np.zeros((layers, deepest), np.float32)
     out = np.zeros(units + m, np.float32)
     pre = np.empty(4 * max(n, units), np.float32)
-    before, seen = np.zeros(bands, np.float32), np.zeros((2, letters), np.float32)
+    before, no_lag = np.zeros(bands, np.float32), np.zeros(letters, np.float32)
+    aligned, attended = np.zeros(letters, np.float32), np.zeros(letters, np.float32)
     for t in range(frames.shape[0]):
         if told.shape[0]:
             fill(before, told[t])
-        y = before
-        for layer in range(len(prenet_bias)):
-            z = prenet_bias[layer].copy()
-            add_product(z, y, prenet[layer])
-            rectify(z)
-            _drop(z, dropout, _drawing(seed, _PRENET + layer, t, row))
-            y = z
-        fill(x[:width], y)
+        prenet_into(x[:width], before, prenet, seed, _PRENET, t, row)
         fill(pre[: 4 * n], recurrence_bias)
         _add_rounded(pre[: 4 * n], x, recurrence.levels, recurrence.scales)
-        _lstm(pre[: 4 * n], hidden, cell, zoneout, _drawing(seed, _ATTENTION, t, row), 0)
-        _attend(alignments[t], context, hidden, memory, keys, seen, attention)
+        lstm(pre[: 4 * n], hidden, cell, zoneout, drawing_of(seed, _ATTENTION, t, row), 0)
+        attend(alignments[t], context, hidden, memory, keys, aligned, attended, no_lag, attention)
         fill(given[0, :n], hidden)
         fill(given[0, n : n + m], context)
         entered = n + m
@@ -176,7 +157,7 @@ def _read(
             fill(pre[: 4 * units], stack_bias[layer])
             rows = stack[layer].scales.shape[0]
             _add_rounded(pre[: 4 * units], given[layer, :rows], stack[layer].levels, stack[layer].scales)
-            _lstm(pre[: 4 * units], own, cells[layer], zoneout, _drawing(seed, _STACK, t, row), 2 * units * layer)
+            lstm(pre[: 4 * units], own, cells[layer], zoneout, drawing_of(seed, _STACK, t, row), 2 * units * layer)
             if layer + 1 < layers:
                 fill(given[layer + 1, :units], own)
                 entered = units
@@ -192,81 +173,6 @@ def _read(
             if stops[t] > np.float32(0.0):
                 return t + 1
     return frames.shape[0]
-
-
-@compiled
-def _attend(shares, context, hidden, memory, keys, seen, attention):
-    """As `zoo.tacotron.attention.align`: fills shares and context; seen: shares before and their sum, [2, letters]."""
-    query, bias, energy, filters, location = attention
-    letters, taps, n_filters = memory.shape[0], filters.shape[0] // 2, filters.shape[1]
-    asked, scores = bias.copy(), np.empty_like(bias)
-    add_product(asked, hidden, query)
-    around, told = np.zeros(2 * (letters + taps - 1), np.float32), np.empty(n_filters, np.float32)
-    left = (taps - 1) // 2
-    for i in range(letters):
-        around[2 * (left + i)], around[2 * (left + i) + 1] = seen[0, i], seen[1, i]
-    highest = np.float32(-np.inf)
-    for i in range(letters):
-        fill(scores, keys[i])
-        add(scores, asked)
-        if n_filters:
-            told[:] = np.float32(0.0)
-            add_product(told, around[2 * i : 2 * (i + taps)], filters)
-            add_product(scores, told, location)
-        total = np.float32(0.0)
-        for j in range(scores.shape[0]):
-            total += tanh(scores[j]) * energy[j]
-        shares[i] = total
-        highest = max(highest, total)
-    total = np.float32(0.0)
-    for i in range(letters):
-        shares[i] = exp(shares[i] - highest)
-        total += shares[i]
-    context[:] = np.float32(0.0)
-    for i in range(letters):
-        shares[i] /= total
-        seen[0, i] = shares[i]
-        seen[1, i] += shares[i]
-    add_product(context, shares[:letters], memory)
-
-
-@compiled
-def _lstm(pre, hidden, cell, zoneout, drawing, first):
-    """As `zoneout_lstm`; units of the output draw the numbers from `first` on, those of the cell the following."""
-    n = cell.shape[0]
-    for i in range(n):
-        new_cell = sigmoid(pre[n + i] + _ONE) * cell[i] + sigmoid(pre[i]) * tanh(pre[2 * n + i])
-        new_hidden = sigmoid(pre[3 * n + i]) * tanh(new_cell)
-        hidden[i] = hidden[i] if _uniform(drawing, first + i) < zoneout else new_hidden
-        cell[i] = cell[i] if _uniform(drawing, first + n + i) < zoneout else new_cell
-
-
-@compiled
-def _drop(x, dropout, drawing):
-    if dropout:
-        for i in range(x.shape[0]):
-            x[i] = x[i] / (_ONE - dropout) if _uniform(drawing, i) >= dropout else np.float32(0.0)
-
-
-@compiled
-def _drawing(seed, stream, frame, row):
-    """What `zoo.tacotron.noise.uniform` has stirred before it comes to a unit."""
-    bits = _stir(np.uint32(0), np.uint32(seed + np.uint32(stream) * _APART))
-    return _stir(_stir(bits, np.uint32(frame)), row)
-
-
-@compiled
-def _uniform(drawing, unit):
-    return np.float32(_stir(drawing, np.uint32(unit)) >> np.uint32(8)) * _SHORT
-
-
-@compiled
-def _stir(bits, place):
-    """One number of `zoo.layers.hashed_uniform`."""
-    bits = np.uint32(bits + place)
-    bits = np.uint32(np.uint32(bits ^ np.uint32(bits >> np.uint32(16))) * _FIRST)
-    bits = np.uint32(np.uint32(bits ^ np.uint32(bits >> np.uint32(13))) * _SECOND)
-    return np.uint32(bits ^ np.uint32(bits >> np.uint32(16)))
 
 
 @compiled

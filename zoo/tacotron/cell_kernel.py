@@ -1,0 +1,140 @@
+"""What the compiled loops of Tacotron share: prenet, attention, LSTM with zoneout, and the noise that these draw.
+
+`zoo.tacotron.noise`, `tiers.Prenet` and `attention` are the reference.
+"""
+
+import numpy as np
+
+from zoo.fused import add, compiled, exp, fill, rectify, sigmoid, tanh
+from zoo.products import add_product
+from zoo.tacotron.noise import APART
+
+_ONE = np.float32(1.0)
+# Of `zoo.layers.hashed_uniform`.
+_FIRST, _SECOND, _APART, _SHORT = np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35), np.uint32(APART), np.float32(2.0**-24)
+
+
+def array(weight) -> np.ndarray:
+    return np.ascontiguousarray(np.asarray(weight, np.float32))
+
+
+def prenet_weights(prenet) -> tuple:
+    """Of a `Prenet`, for `prenet_into`."""
+    kernels, biases = (tuple(array(getattr(layer, part)) for layer in prenet.stack) for part in ("kernel", "bias"))
+    return kernels, biases, np.float32(prenet.dropout)
+
+
+def attention_weights(attention, weights: list) -> tuple:
+    """Of an attention by content and, where it has filters, location, for `attend`.
+
+    Args:
+        attention: layer with `taps`, `filters` and `keys`.
+        weights: query, energy and its bias; of the location filters and their product.
+    """
+    query, energy, bias, *location = map(array, weights)
+    filters = location[0] if location else np.zeros((attention.taps, 2, 0), np.float32)
+    product = location[1] if location else np.zeros((0, attention.keys.units), np.float32)
+    return query, bias, energy, filters.reshape(2 * attention.taps, -1), product
+
+
+@compiled
+def prenet_into(y, x, weights, seed, stream, frame, row):
+    """As `Prenet`: x [n] -> y [width]."""
+    kernels, biases, dropout = weights
+    for layer in range(len(biases)):
+        z = biases[layer].copy()
+        add_product(z, x, kernels[layer])
+        rectify(z)
+        if dropout:
+            drawing = drawing_of(seed, stream + layer, frame, row)
+            for i in range(z.shape[0]):
+                z[i] = z[i] / (_ONE - dropout) if uniform(drawing, i) >= dropout else np.float32(0.0)
+        x = z
+    fill(y, x)
+
+
+@compiled
+def attend(shares, context, hidden, memory, keys, before, attended, lag, weights):
+    """As `zoo.tacotron.attention.align`.
+
+    Args:
+        shares: [entries or more], filled.
+        context: [m], filled.
+        hidden: [n], what asks.
+        memory, keys: [entries, m] and [entries, k].
+        before, attended: [entries], the shares of the step before and the sum of all before; they go on in place.
+        lag: [entries], added to the energies.
+        weights: as of `attention_weights`.
+    """
+    query, bias, energy, filters, location = weights
+    entries, taps, n_filters = memory.shape[0], filters.shape[0] // 2, filters.shape[1]
+    asked, scores = bias.copy(), np.empty_like(bias)
+    add_product(asked, hidden, query)
+    around, told = np.zeros(2 * (entries + taps - 1), np.float32), np.empty(n_filters, np.float32)
+    left = (taps - 1) // 2
+    for i in range(entries):
+        around[2 * (left + i)], around[2 * (left + i) + 1] = before[i], attended[i]
+    highest = np.float32(-np.inf)
+    for i in range(entries):
+        fill(scores, keys[i])
+        add(scores, asked)
+        if n_filters:
+            told[:] = np.float32(0.0)
+            add_product(told, around[2 * i : 2 * (i + taps)], filters)
+            add_product(scores, told, location)
+        total = lag[i]
+        for j in range(scores.shape[0]):
+            total += tanh(scores[j]) * energy[j]
+        shares[i] = total
+        highest = max(highest, total)
+    total = np.float32(0.0)
+    for i in range(entries):
+        shares[i] = exp(shares[i] - highest)
+        total += shares[i]
+    for i in range(entries):
+        shares[i] /= total
+        before[i] = shares[i]
+        attended[i] += shares[i]
+    context[:] = np.float32(0.0)
+    add_product(context, shares[:entries], memory)
+
+
+@compiled
+def lstm(pre, hidden, cell, zoneout, drawing, first):
+    """As `zoneout_lstm`, in place.
+
+    Args:
+        pre: [4 n], the products of input and output.
+        hidden, cell: [n].
+        zoneout: share of the units that stay.
+        drawing: as `drawing_of` makes it.
+        first: the outputs draw the numbers from this one on, the cells those that follow.
+    """
+    n = cell.shape[0]
+    for i in range(n):
+        new_cell = sigmoid(pre[n + i] + _ONE) * cell[i] + sigmoid(pre[i]) * tanh(pre[2 * n + i])
+        new_hidden = sigmoid(pre[3 * n + i]) * tanh(new_cell)
+        hidden[i] = hidden[i] if uniform(drawing, first + i) < zoneout else new_hidden
+        cell[i] = cell[i] if uniform(drawing, first + n + i) < zoneout else new_cell
+
+
+@compiled
+def drawing_of(seed, stream, frame, row):
+    """What `zoo.tacotron.noise.uniform` has stirred before it comes to a unit; seed and row uint32."""
+    bits = _stir(np.uint32(0), np.uint32(seed + np.uint32(stream) * _APART))
+    return _stir(_stir(bits, np.uint32(frame)), row)
+
+
+@compiled
+def uniform(drawing, unit):
+    """The number of a unit, in [0, 1)."""
+    return np.float32(_stir(drawing, np.uint32(unit)) >> np.uint32(8)) * _SHORT
+
+
+@compiled
+def _stir(bits, place):
+    """One number of `zoo.layers.hashed_uniform`."""
+    bits = np.uint32(bits + place)
+    bits = np.uint32(np.uint32(bits ^ np.uint32(bits >> np.uint32(16))) * _FIRST)
+    bits = np.uint32(np.uint32(bits ^ np.uint32(bits >> np.uint32(13))) * _SECOND)
+    return np.uint32(bits ^ np.uint32(bits >> np.uint32(16)))
