@@ -1,7 +1,7 @@
 """All of a step but the sound, without TensorFlow: the gate, the code, what conditions the sound, and the ears.
 
 `DialogueModel.decide` and `listen` are the reference; a parity test holds this to them. It is for the encoders of
-`zoo.fused_layers`; other models decide by the graph.
+`zoo.fused_layers` and for models that bring tiers of their own; others decide by the graph.
 """
 
 import numpy as np
@@ -28,6 +28,8 @@ def tier_of(model, state: dict):
     """The tiers of a model, without TensorFlow, at a state of `initial_state`; or None where these are none of ours."""
     if type(model) is UnconditionalModel:
         return UnconditionalTier(model, state)
+    if hasattr(model, "fused_tier"):
+        return model.fused_tier(state)
     dialogue, acoustic = getattr(model, "dialogue", None), getattr(model, "acoustic", None)
     if type(dialogue) is not DialogueTier or type(dialogue.encoder) not in ENCODERS:
         return None
@@ -53,12 +55,12 @@ class UnconditionalTier:
         self._batch = len(state["gate"])
         nothing = np.zeros((1, model.sound.condition_channels), np.float32)
         # What conditions a frame is linear in the condition: so unit vectors give its matrix.
-        bias = model.sound.frame_conditions(nothing).numpy()
+        bias = np.asarray(model.sound.frame_conditions(nothing))
         units = np.eye(model.sound.condition_channels, dtype=np.float32)
         self._shape = bias.shape[1:]
         self._conditions = np.zeros((0, bias.size), np.float32), bias.reshape(-1)
         if len(units):
-            kernel = model.sound.frame_conditions(units).numpy() - bias
+            kernel = np.asarray(model.sound.frame_conditions(units)) - bias
             self._conditions = np.ascontiguousarray(kernel.reshape(len(units), -1)), bias.reshape(-1)
 
     def decide(self, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -101,12 +103,11 @@ class FusedTier(UnconditionalTier):
         self._role, self._roles = np.array(state["role"]), np.eye(2, dtype=np.float32)[np.asarray(state["role"])]
         self._gate, self._age = np.array(state["gate"]), np.array(state["own_age"])
         self._project, self._context, self._residual = map(Linear, (tier.project, tier.context, tier.residual))
-        self._encoder = ENCODERS[type(tier.encoder)](tier.encoder, state["dialogue"]["encoder"])
+        self._encoder, self._acoustic = self._layers(model, state)
         self._table = array(tier.table)
         self._pace = [np.array(state["dialogue"]["pace"][key]) for key in ("gate", "hazard", "observed", "expected")]
         self._cue = tier.cue and [Linear(layer) for layer in (*tier.cue.hidden, tier.cue.out)]
         self._share = array(tier.cue.share) if self._cue else np.zeros_like(self._table)
-        self._acoustic = (_Codes if type(model.acoustic) is AcousticTier else _Pure)(model.acoustic, state)
         self.code = np.array(state["code"])
 
     def listen(self, partner_frame: np.ndarray) -> None:
@@ -120,9 +121,7 @@ class FusedTier(UnconditionalTier):
         cells = np.empty((self._batch, 2), np.int64)
         _know_rows(features, heard, cells, self._gate, self._age, ears.quiet, ears.spurt, self._roles)
         mel = (ears.mel - self._mel_mean) / self._mel_scale
-        known = np.concatenate([mel, ears.prosody, features], axis=1)
-        hidden = self._encoder(self._project(known))
-        context = np.maximum(self._context(np.maximum(hidden, _ZERO)), _ZERO)
+        context = np.maximum(self._context(self._read(np.concatenate([mel, ears.prosody], axis=1), features)), _ZERO)
         logit = self._residual(context)[:, 0]
         cue = self._hear_cue(np.concatenate([ears.prosody, heard], axis=1))
         told = logit, cue, self._table, self._share, cells, self._role, ears.quiet, drawn
@@ -130,6 +129,15 @@ class FusedTier(UnconditionalTier):
         told = self._gate, np.log1p(self._age, dtype=np.float32)[:, None] * _LOG_AGE, context
         self.code, condition = self._acoustic(self.code, *told, drawn[:, 1])
         return self._gate > 0, condition
+
+    def _layers(self, model, state: dict):
+        """What reads, and what draws the codes."""
+        encoder = ENCODERS[type(model.dialogue.encoder)](model.dialogue.encoder, state["dialogue"]["encoder"])
+        return encoder, (Codes if type(model.acoustic) is AcousticTier else Pure)(model.acoustic, state)
+
+    def _read(self, heard: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """What the context is made of: of what is heard [batch, n], and the features of `_know_rows`."""
+        return np.maximum(self._encoder(self._project(np.concatenate([heard, known], axis=1))), _ZERO)
 
     def _hear_cue(self, x: np.ndarray) -> np.ndarray:
         """What the turn cue adds to the share, [batch]."""
@@ -139,7 +147,7 @@ class FusedTier(UnconditionalTier):
         return out(np.tanh(two(np.tanh(one(x)))))[:, 0]
 
 
-class _Pure:
+class Pure:
     """As `zoo.acoustic.PureTier`: one code, which is there while the gate is open."""
 
     def __init__(self, tier, state: dict):
@@ -161,7 +169,7 @@ class _Pure:
         return np.where(gate > 0, 0, self._codes), condition
 
 
-class _Codes(_Pure):
+class Codes(Pure):
     """As `zoo.acoustic.AcousticTier`."""
 
     def __init__(self, tier, state: dict):
@@ -169,15 +177,23 @@ class _Codes(_Pure):
         self._drive, self._logits = Linear(tier.drive), Linear(tier.logits)
         self._previous = array(tier.previous.embeddings)
         self._spectra = tier.spectra(np.arange(tier.codes + 1)).numpy()
-        self._encoder = ENCODERS[type(tier.encoder)](tier.encoder, state["acoustic"])
+        self._encoder = self._layers(tier, state)
 
     def __call__(self, before, gate, log_age, context, uniform):
         spectra = self._spectra[before]
-        drive = self._drive(np.concatenate([context, gate[:, None], log_age, spectra], axis=1))
-        logits = self._logits(np.maximum(self._encoder(self._previous[before] + self._voice + drive), _ZERO))
-        code = np.where(gate > 0, _drawn(logits, uniform), self._codes)
+        hidden = self._read(before, spectra, np.concatenate([context, gate[:, None], log_age], axis=1))
+        code = np.where(gate > 0, _drawn(self._logits(hidden), uniform), self._codes)
         parts = [self._spectra[code], spectra, self._voice, context, log_age]
         return code, np.tanh(self._conditioner(np.concatenate(parts, axis=1)))
+
+    def _layers(self, tier, state: dict):
+        """What reads."""
+        return ENCODERS[type(tier.encoder)](tier.encoder, state["acoustic"])
+
+    def _read(self, before, spectra, told) -> np.ndarray:
+        """What the logits are made of: of the code before, its spectrum, and context, gate and age."""
+        drive = self._drive(np.concatenate([told, spectra], axis=1))
+        return np.maximum(self._encoder(self._previous[before] + self._voice + drive), _ZERO)
 
 
 def _drawn(logits: np.ndarray, uniform: np.ndarray) -> np.ndarray:

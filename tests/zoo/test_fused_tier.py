@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.zoo import subjects, test_samplernn, test_wavenet
+from tests.zoo import subjects, test_samplernn, test_tacotron, test_wavenet
 from zoo import fused_ears, fused_layers, fused_tier, generation
 from zoo.layers import GatedStack
 from zoo.recurrent import CELLS, RecurrentStack
@@ -19,6 +19,8 @@ MODELS = {
     "lstm": ("samplernn", {**test_samplernn.SIZES, "cell": "lstm", "context_layers": 2}),
     "pure": ("wavenet", {**test_wavenet.SIZES, "acoustic_codes": 0}),
     "deaf to prosody": ("samplernn", {**test_samplernn.SIZES, "cue_channels": 0}),
+    "tacotron2": ("tacotron", {**test_tacotron.SIZES, "decoder_layers": 2}),
+    "tacotron1": ("tacotron", {**test_tacotron.SIZES, "family": "tacotron1", "dropout": 0.0}),
 }
 
 
@@ -117,9 +119,25 @@ def test_random_numbers_are_those_of_tensorflow(seed, number, shape):
 
 
 def test_what_is_not_ours_is_left_to_the_graph():
-    for name in ("tacotron", "hazard"):
-        model = subjects.tiny(name, **({"order": 4} if name == "hazard" else {"memory_seconds": 0.2}))
-        assert fused_tier.tier_of(model, model.initial_state(1)) is None
+    model = subjects.tiny("hazard", order=4)
+    assert fused_tier.tier_of(model, model.initial_state(1)) is None
+
+
+@pytest.mark.parametrize("name", ["tacotron2", "tacotron1"])
+def test_a_tacotron_goes_on_from_a_prompt(name):
+    model, rng, seed = _model(*MODELS[name]), np.random.default_rng(3), tf.constant(4)
+    own, partner = (_partner(model.config, rng)[:2, :17].reshape(2, -1) for _ in range(2))
+    gate = (np.arange(17) // 4 % 2).astype(np.float32)[None].repeat(2, axis=0)
+    start = model.observe(own, gate, partner, model.initial_state(2))[1]
+    tier, state = fused_tier.tier_of(model, start), {key: value for key, value in start.items() if key != "sound"}
+    heard = _partner(model.config, rng)[:2]
+    for t in range(12):
+        gate, conditions, _, _, state = generation.functions(model).decide(state, seed)
+        found = tier.decide(4)
+        np.testing.assert_array_equal(found[0], gate > 0)
+        np.testing.assert_allclose(found[1], conditions, atol=1e-4)
+        tier.listen(heard[:, t])
+        state = model.listen(heard[:, t], state)
 
 
 def test_one_that_hears_nobody_always_speaks():

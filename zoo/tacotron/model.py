@@ -205,6 +205,12 @@ class Tacotron(DialogueModel):
         drawing = {name: {**state[name], "noise": noise.reseeded(state[name]["noise"], seed)} for name in _DRAWING}
         return {**state, **drawing}
 
+    def fused_tier(self, state: dict):
+        """Dialogue and acoustic tier without TensorFlow, at a state, as of `zoo.fused_tier.tier_of`."""
+        from zoo.tacotron.tier_kernel import FusedTacotronTier
+
+        return FusedTacotronTier(self, state)
+
     def count(self, batches, seed, progress=iter):
         said = super().count(batches, seed, progress)
         self.sound.set_levels(self.acoustic.codebook.numpy())

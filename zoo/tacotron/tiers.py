@@ -14,7 +14,7 @@ from zoo.tacotron import noise
 from zoo.tacotron.attention import AttentionRNN, ZoneoutStack
 
 # Streams of noise: a zoneout and the layers of a prenet, for each of the two tiers.
-_DIALOGUE_STREAM, _ACOUSTIC_STREAM = 0, 16
+DIALOGUE_STREAM, ACOUSTIC_STREAM = 0, 16
 
 
 class Prenet(keras.layers.Layer):
@@ -105,9 +105,9 @@ class AttendingTier(DialogueTier):
         batch, frames = tf.unstack(tf.shape(own))
         entries, read = self.partner(self.project(self._of_partner(before, partner)), state["partner"])
         drawn = state["noise"]
-        stay = noise.uniform(drawn, _DIALOGUE_STREAM, frames, batch, 2 * self.encoder.channels)
+        stay = noise.uniform(drawn, DIALOGUE_STREAM, frames, batch, 2 * self.encoder.channels)
         keep = tf.cast(stay < self.zoneout, tf.float32)
-        prenet = self.prenet(self._of_own(before, own, role), drawn, stream=_DIALOGUE_STREAM + 1)
+        prenet = self.prenet(self._of_own(before, own, role), drawn, stream=DIALOGUE_STREAM + 1)
         hidden, attended = self.encoder(prenet, entries, keep, state["attention"])
         context = self.context(hidden)
         toggle, lively = self.toggle(before, own, partner, role, context, state["pace"])
@@ -166,11 +166,11 @@ class DecoderTier(AcousticTier):
         drawn = state["noise"]
         batch, frames = tf.unstack(tf.shape(code_before))
         own = tf.concat([self.previous(code_before), self.spectra(code_before)], axis=-1)
-        own = self.prenet(own, drawn, stream=_ACOUSTIC_STREAM + 1)
+        own = self.prenet(own, drawn, stream=ACOUSTIC_STREAM + 1)
         told = tf.concat([tf.stop_gradient(context), gate[..., None], _log_age(own_age)], axis=-1)
         x = own + self.voice(voice)[:, None] + self.drive(told)
         units = 2 * self.encoder.channels * self.encoder.layers
-        stay = noise.uniform(drawn, _ACOUSTIC_STREAM, frames, batch, units)
+        stay = noise.uniform(drawn, ACOUSTIC_STREAM, frames, batch, units)
         hidden, decoder = self.encoder(x, tf.cast(stay < self.zoneout, tf.float32), state["decoder"])
         return self.logits(hidden), {"noise": noise.after(drawn, frames), "decoder": decoder}
 
