@@ -31,6 +31,7 @@ _ROUNDING = np.float32(128.5)
 _ONE, _TWO = np.float32(1.0), np.float32(2.0)
 _STEP, _STEPS = np.float32(STEP), np.float32(1.0 / STEP)
 _LOG_SCALE, _SHARPEST = np.float32(LOG_SCALE), np.float32(SHARPEST)
+_MOST_TANH, _MOST_SIGMOID = np.float32(20.0), np.float32(60.0)
 _BLOCK = 16
 # As of the graph: how near the ends a draw within one logistic may lie.
 _NEAREST = np.float32(1e-5)
@@ -140,19 +141,20 @@ class FusedSound(CompiledSound):
         none = np.zeros((len(past), 0), np.float32), np.zeros((len(past), 0, 0), np.float32)
         return self._run(past, gate, conditions, buffers, uniforms, temperature, *none)
 
-    def predict(self, past, frame, conditions, buffers) -> np.ndarray:
-        """Teacher-forced over one frame, as `SoundTier.predict` with all gates open; `buffers` go on in place.
+    def predict(self, past, frame, conditions, buffers, gate=None) -> np.ndarray:
+        """Teacher-forced over one frame, as `SoundTier.predict`; `buffers` go on in place.
 
         Args:
             past, frame: float32 [batch, hop], the frame before and the one that is predicted.
             conditions, buffers: as of `generate`.
+            gate: bool [batch]; None where all are open.
 
         Returns:
-            float32 [batch, hop, parameters].
+            float32 [batch, hop, parameters], zeros where the gate is shut.
         """
-        gate, uniforms = np.ones(len(past), bool), np.zeros_like(frame)
+        gate = np.ones(len(past), bool) if gate is None else gate
         predicted = np.zeros((*frame.shape, self._coding.parameters), np.float32)
-        self._run(past, gate, conditions, buffers, uniforms, 1.0, self._tokens(frame), predicted)
+        self._run(past, gate, conditions, buffers, np.zeros_like(frame), 1.0, self._tokens(frame), predicted)
         return predicted
 
     def _run(self, past, gate, conditions, buffers, uniforms, temperature, told, predicted) -> np.ndarray:
@@ -188,6 +190,13 @@ def tanh(x):
 @compiled
 def sigmoid(x):
     return _ONE / (_ONE + exp(-x))
+
+
+@compiled
+def gated(x, gate):
+    """tanh(x) sigmoid(gate), by one division; beyond the bounds float32 has no nearer value."""
+    grown, shut = exp(min(_TWO * x, _MOST_TANH)), exp(min(-gate, _MOST_SIGMOID))
+    return (grown - _ONE) / ((_ONE + grown) * (_ONE + shut))
 
 
 @compiled

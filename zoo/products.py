@@ -12,6 +12,7 @@ The kernels are written once: `room_for`, `nth`, `operand` and `add_product` are
 import functools
 from typing import NamedTuple
 
+import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
@@ -25,10 +26,12 @@ _COLUMNS = _BLOCKS * _LANES
 _PAIRS = 4
 _ROWS = 2 * _PAIRS
 _LARGEST_WEIGHT = 127
-_LARGEST_SUM = np.float32(2**31 - 2**16)
-_LARGEST_LEVEL = np.float32(32767)
-_ROUNDING, _SHIFT = np.float32(32768.5), np.int32(32768)
-_SUMS = ir.VectorType(ir.IntType(32), _LANES)
+# A level is less than 2^14, so that none is rounded out of 16 bits, and a sum of so many products stays within 32.
+_LEVEL_BITS = 13
+_LONGEST = 2**31 // (_LARGEST_WEIGHT << _LEVEL_BITS + 1)
+_MANTISSA_BITS, _LEAST_EXPONENT, _TWICE_BIAS = 23, 40, 254
+_WITHOUT_SIGN = np.int32(0x7FFFFFFF)
+_FLOATS, _SUMS, _HALVES = (ir.VectorType(kind, _LANES) for kind in (ir.FloatType(), ir.IntType(32), ir.IntType(16)))
 _WEIGHTS, _LEVELS, _PRODUCTS = (ir.VectorType(ir.IntType(bits), 2 * _LANES) for bits in (8, 16, 32))
 _HOW = {"fastmath": True, "nogil": True, "error_model": "numpy"}
 
@@ -108,21 +111,21 @@ def _is_packed(kind) -> bool:
     return isinstance(kind, types.NamedTuple) and kind.instance_class is Packed
 
 
-@overload(room_for, jit_options=_HOW)
+@overload(room_for, jit_options=_HOW, inline="always")
 def _room_for(weights, rows):
     if _is_packed(weights):
         return lambda weights, rows: Room(np.zeros(rows + -rows % _ROWS, np.int16), np.zeros(_COLUMNS, np.int32))
     return lambda weights, rows: None
 
 
-@overload(nth, jit_options=_HOW)
+@overload(nth, jit_options=_HOW, inline="always")
 def _nth(weights, index):
     if _is_packed(weights):
         return lambda weights, index: Packed(weights.levels[index], weights.scales[index])
     return lambda weights, index: weights[index]
 
 
-@overload(operand, jit_options=_HOW)
+@overload(operand, jit_options=_HOW, inline="always")
 def _operand(vector, room):
     if isinstance(room, types.NoneType):
         return lambda vector, room: vector
@@ -131,31 +134,46 @@ def _operand(vector, room):
 
 def _rounded(vector, room):
     n, levels = vector.shape[0], room.levels
-    highest = np.float32(0.0)
-    for i in range(n):
-        highest = max(highest, abs(vector[i]))
-    # So that a sum of products stays within 32 bits.
-    limit = min(_LARGEST_LEVEL, _LARGEST_SUM / np.float32(_LARGEST_WEIGHT * n))
-    steps = limit / highest if highest > np.float32(0.0) else np.float32(0.0)
-    for i in range(n):
-        levels[i] = np.int16(np.int32(vector[i] * steps + _ROUNDING) - _SHIFT)
+    whole = n - n % _LANES
+    # The power of two that is worth a level: no division stands in the way of the next product.
+    exponent = max(np.int32(_largest_bits(vector) >> _MANTISSA_BITS), _LEAST_EXPONENT) - _level_bits(n)
+    scale = np.int32(exponent << _MANTISSA_BITS).view(np.float32)
+    steps = np.int32((_TWICE_BIAS - exponent) << _MANTISSA_BITS).view(np.float32)
+    _round_blocks(vector, levels, steps)
+    for i in range(whole, n):
+        levels[i] = np.int16(np.rint(vector[i] * steps))
     for i in range(n, n + -n % _ROWS):
         levels[i] = 0
-    return levels, highest / limit, room.sums
+    return levels, scale, room.sums
 
 
-@overload(add_product, jit_options=_HOW)
+@numba.njit(**_HOW)
+def _level_bits(n):
+    """Of the largest level of a vector of n, counted from its first one."""
+    bits, longest = _LEVEL_BITS, _LONGEST
+    while n > longest:
+        bits, longest = bits - 1, 2 * longest
+    return bits
+
+
+@overload(add_product, jit_options=_HOW, inline="always")
 def _add_product(total, vector, matrix):
     return _add_packed if _is_packed(matrix) else _add_floats
 
 
 def _add_packed(total, vector, matrix):
     levels, scale, sums = vector
+    columns = total.shape[0]
     for group in range(matrix.levels.shape[0]):
         _sum_products(sums, levels, matrix.levels[group])
         first = group * _COLUMNS
-        for j in range(min(_COLUMNS, total.shape[0] - first)):
-            total[first + j] += np.float32(sums[j]) * (scale * matrix.scales[first + j])
+        if first + _COLUMNS <= columns:
+            # A loop of known length needs no check and no rest.
+            for j in range(_COLUMNS):
+                total[first + j] += np.float32(sums[j]) * (scale * matrix.scales[first + j])
+        else:
+            for j in range(columns - first):
+                total[first + j] += np.float32(sums[j]) * (scale * matrix.scales[first + j])
 
 
 def _add_floats(total, vector, matrix):
@@ -176,6 +194,77 @@ def _add_floats(total, vector, matrix):
 
 
 @intrinsic
+def _largest_bits(typing_context, vector):
+    """Largest of the bits of float32 [n] without the sign: of those the integers are ordered as the floats are."""
+    del typing_context
+
+    def generate(context, builder, signature, arguments):
+        data, n = _data_and_length(context, builder, signature, arguments, 0)
+        bits, blocks = (builder.bitcast(data, kind.as_pointer()) for kind in (_SUMS.element, _SUMS))
+        whole = builder.udiv(n, n.type(_LANES))
+        most = cgutils.alloca_once_value(builder, ir.Constant(_SUMS, [0] * _LANES))
+        with cgutils.for_range(builder, whole) as block:
+            _keep_larger(builder, most, _load(builder, blocks, block.index, 4))
+        reduce = _llvm(builder, f"llvm.vector.reduce.smax.v{_LANES}i32", _SUMS.element, _SUMS)
+        largest = cgutils.alloca_once_value(builder, builder.call(reduce, [builder.load(most)]))
+        with cgutils.for_range_slice(builder, builder.mul(whole, n.type(_LANES)), n, n.type(1), inc=True) as (i, _):
+            _keep_larger(builder, largest, _load(builder, bits, i, 4))
+        return builder.load(largest)
+
+    return types.int32(vector), generate
+
+
+def _keep_larger(builder, kept, bits) -> None:
+    mask = int(_WITHOUT_SIGN)
+    bits = builder.and_(bits, ir.Constant(bits.type, [mask] * _LANES if bits.type == _SUMS else mask))
+    so_far = builder.load(kept)
+    builder.store(builder.select(builder.icmp_signed(">", bits, so_far), bits, so_far), kept)
+
+
+@intrinsic
+def _round_blocks(typing_context, vector, levels, steps):
+    """levels[i] = round(steps vector[i]) over whole blocks of float32 [n]; int16 [n or more]."""
+    del typing_context
+
+    def generate(context, builder, signature, arguments):
+        data, n = _data_and_length(context, builder, signature, arguments, 0)
+        rounded, _ = _data_and_length(context, builder, signature, arguments, 1)
+        data, rounded = builder.bitcast(data, _FLOATS.as_pointer()), builder.bitcast(rounded, _HALVES.as_pointer())
+        steps = _beside_itself(builder, arguments[2], _FLOATS)
+        nearest = _llvm(builder, f"llvm.rint.v{_LANES}f32", _FLOATS, _FLOATS)
+        with cgutils.for_range(builder, builder.udiv(n, n.type(_LANES))) as block:
+            level = builder.call(nearest, [builder.fmul(_load(builder, data, block.index, 4), steps)])
+            level = builder.trunc(builder.fptosi(level, _SUMS), _HALVES)
+            builder.store(level, builder.gep(rounded, [block.index])).align = 2
+        return context.get_dummy_value()
+
+    return types.void(vector, levels, steps), generate
+
+
+def _data_and_length(context, builder, signature, arguments, index: int):
+    array = context.make_array(signature.args[index])(context, builder, arguments[index])
+    return array.data, cgutils.unpack_tuple(builder, array.shape)[0]
+
+
+def _llvm(builder, name: str, returned, *taken):
+    """A function that LLVM knows, for vectors of `_LANES`."""
+    return cgutils.get_or_insert_function(builder.module, ir.FunctionType(returned, taken), name)
+
+
+def _load(builder, data, index, align: int):
+    loaded = builder.load(builder.gep(data, [index]))
+    loaded.align = align
+    return loaded
+
+
+def _beside_itself(builder, number, kind):
+    """One number in all lanes."""
+    nothing = ir.Constant(kind, ir.Undefined)
+    lanes = builder.insert_element(nothing, number, ir.IntType(32)(0))
+    return builder.shuffle_vector(lanes, nothing, ir.Constant(_SUMS, [0] * _LANES))
+
+
+@intrinsic
 def _sum_products(typing_context, sums, levels, weights):
     """sums[c] = sum over rows of levels[row] weights[row, c], of one group of columns.
 
@@ -187,12 +276,10 @@ def _sum_products(typing_context, sums, levels, weights):
     del typing_context
 
     def generate(context, builder, signature, arguments):
-        arrays = [
-            context.make_array(kind)(context, builder, value)
-            for kind, value in zip(signature.args, arguments, strict=True)
-        ]
-        pairs = cgutils.unpack_tuple(builder, arrays[2].shape)[0]
-        _emit_sums(builder, *(array.data for array in arrays), pairs)
+        (sums, _), (levels, _), (weights, pairs) = (
+            _data_and_length(context, builder, signature, arguments, i) for i in range(3)
+        )
+        _emit_sums(builder, sums, levels, weights, pairs)
         return context.get_dummy_value()
 
     return types.void(sums, levels, weights), generate
@@ -219,8 +306,7 @@ def _emit_sums(builder, sums, levels, weights, pairs) -> None:
         so_far.add_incoming(ir.Constant(_SUMS, [0] * _LANES), start)
         pair, block = builder.add(first, index(i // _BLOCKS)), index(i % _BLOCKS)
         at = builder.add(builder.mul(pair, index(_BLOCKS)), block)
-        level, weight = builder.load(builder.gep(levels, [pair])), builder.load(builder.gep(weights, [at]))
-        level.align, weight.align = 2, 1
+        level, weight = _load(builder, levels, pair, 2), _load(builder, weights, at, 1)
         after.append(builder.add(so_far, _dot_pairs(builder, level, weight)))
         so_far.add_incoming(after[-1], loop)
     following = builder.add(first, index(_PAIRS))
@@ -234,10 +320,7 @@ def _emit_sums(builder, sums, levels, weights, pairs) -> None:
 
 def _dot_pairs(builder, level, weight):
     """Of two levels in an int32, and [16 columns, 2] of int8: int32 [16]."""
-    nothing = ir.Constant(_SUMS, ir.Undefined)
-    level = builder.insert_element(nothing, level, ir.IntType(32)(0))
-    level = builder.shuffle_vector(level, nothing, ir.Constant(_SUMS, [0] * _LANES))
-    level = builder.sext(builder.bitcast(level, _LEVELS), _PRODUCTS)
+    level = builder.sext(builder.bitcast(_beside_itself(builder, level, _SUMS), _LEVELS), _PRODUCTS)
     product = builder.mul(level, builder.sext(weight, _PRODUCTS))
     of_each = (ir.Constant(_SUMS, list(range(row, 2 * _LANES, 2))) for row in (0, 1))
     return builder.add(*(builder.shuffle_vector(product, product, which) for which in of_each))

@@ -3,7 +3,8 @@
     python -m zoo.score --run=runs/voiced --corpus=maptask-voiced --data_dir=maptaskv2-1 --split=test
 
 Bits per sample of speech and bits per second of the gate, beside a histogram that knows the loudness and the counted
-hazard table of the train split; of a recogniser the character error rate, by jiwer.
+hazard table of the train split; of a recogniser the character error rate, by jiwer. With `--int8` the bits of sound
+once more, as the compiled engines predict it, and what rounding the weights costs.
 """
 
 import os
@@ -19,6 +20,7 @@ corpus_flags.define_corpus_flags()
 flags.DEFINE_string("run", None, "Run folder, such as runs/demo.")
 flags.DEFINE_enum("split", "test", SPLITS, "Which split is scored.")
 flags.DEFINE_integer("seed", 0, "Of the windows of sound.")
+flags.DEFINE_bool("int8", False, "Also what weights of 8 bits cost, in bits per sample of speech.")
 flags.DEFINE_integer("beam", 0, "Texts that a recogniser's beam keeps; 0 takes the best path.", lower_bound=0)
 
 
@@ -33,6 +35,8 @@ def main(argv: list[str]) -> None:
     run = open_run(FLAGS.run)
     if FLAGS.beam and run.model.mode != "transcript":
         raise InputError(f"--beam={FLAGS.beam}: is of recognisers, and {FLAGS.run} is none")
+    if FLAGS.int8 and not getattr(run.model, "sound", None):
+        raise InputError(f"--int8: is of models that predict samples, and {FLAGS.run} does not")
     corpus = corpus_flags.corpus_from_flags(run.sample_rate)
     train, scored = (prepare.prepare(corpus, split, workers=os.cpu_count()) for split in ("train", FLAGS.split))
     if run.model.mode in ("text", "transcript"):
@@ -44,6 +48,10 @@ def main(argv: list[str]) -> None:
     else:
         said = held_out.describe(held_out.evaluate(run.model, train, scored, FLAGS.seed, crops=None).figures)
     print(f"{run.name} on {FLAGS.split} of {FLAGS.corpus}: {said}")
+    if FLAGS.int8:
+        from zoo import rounding
+
+        print(rounding.describe(rounding.bits_per_sample(run.model, scored, FLAGS.seed)))
 
 
 def _errors(model, scored) -> str:

@@ -13,9 +13,8 @@ from zoo.fused import (
     compiled,
     draw,
     fill,
+    gated,
     rectify,
-    sigmoid,
-    tanh,
     token_table,
 )
 from zoo.products import add_product, matrices, nth, operand, room_for
@@ -32,12 +31,12 @@ class FusedDilatedSound(FusedSound):
     def __init__(self, sound, bits: int = 32):
         super().__init__(sound, context_samples=2)
         layers, channels = sound.stack.stack, sound.stack.channels
-        kernel = np.stack([np.asarray(layer.conv.kernel) for layer in layers])
-        out = np.stack([np.asarray(layer.out.kernel) for layer in layers])
+        # Each layer is two products: of the older and the newer input, and of what passes the gate, for residual and
+        # skip.
+        taps = np.stack([np.asarray(layer.conv.kernel) for layer in layers])
         bias = np.stack([np.asarray(layer.conv.bias) for layer in layers])
+        out = np.stack([np.asarray(layer.out.kernel) for layer in layers])
         out_bias = np.stack([np.asarray(layer.out.bias) for layer in layers])
-        # In parts, so that each product is added to where it belongs without a copy in between.
-        parts = kernel[:, :channels], kernel[:, channels:], out[..., :channels], out[..., channels:]
         biases = bias, np.ascontiguousarray(out_bias[:, :channels]), out_bias[:, channels:].sum(axis=0)
         dilations = np.array([layer.conv.dilation for layer in layers])
         self._starts = np.concatenate([[0], np.cumsum(dilations + self.hop)]).astype(np.int64)
@@ -47,7 +46,7 @@ class FusedDilatedSound(FusedSound):
             for dense in (sound.hidden, sound.logits)
             for part in (matrices(dense.kernel, bits), np.asarray(dense.bias))
         )
-        products = (matrices(part, bits) for part in parts)
+        products = matrices(taps, bits), matrices(out, bits)
         self._weights = (*products, *biases, dilations, self._starts, *tables, *head, self.decode)
         self._channels = channels
 
@@ -65,19 +64,21 @@ class FusedDilatedSound(FusedSound):
 @compiled
 def _speak(
     frame, past, conditions, buffer, uniforms, inverse_temperature, told, predicted,
-    older_taps, newer_taps, residual, skip, bias, residual_bias, skip_bias, dilations, starts, now, before,
+    taps, out, bias, residual_bias, skip_bias, dilations, starts, now, before,
     hidden, hidden_bias, logits, logits_bias, decode,
 ):  # fmt: skip
     """Fills one frame of one speaker; `buffer` holds each layer's past inputs and takes the new ones."""
     channels, layers = now.shape[1], len(dilations)
-    x = np.empty(channels, np.float32)
+    inputs = np.empty(2 * channels, np.float32)
+    older_x, newer_x = inputs[:channels], inputs[channels:]
     pre = np.empty(2 * channels, np.float32)
-    gated = np.empty(channels, np.float32)
-    skips = np.empty(skip_bias.shape[0], np.float32)
+    passed = np.empty(channels, np.float32)
+    outputs = np.empty(channels + skip_bias.shape[0], np.float32)
+    x, skips = outputs[:channels], outputs[channels:]
     head = np.empty(hidden_bias.shape[0], np.float32)
     scores = np.empty(logits_bias.shape[0], np.float32)
     shares = np.empty(logits_bias.shape[0], np.float32)
-    room = room_for(older_taps, max(channels, skips.shape[0], head.shape[0]))
+    room = room_for(taps, max(2 * channels, skips.shape[0], head.shape[0]))
     older, newer = past
     held = conditions + bias
     for i in range(frame.shape[0]):
@@ -88,16 +89,15 @@ def _speak(
         add_token(x, older, before)
         for layer in range(layers):
             row = starts[layer] + i
-            fill(pre, held[position, layer])
-            add_product(pre, operand(buffer[row], room), nth(older_taps, layer))
+            fill(older_x, buffer[row])
+            fill(newer_x, x)
             fill(buffer[row + dilations[layer]], x)
-            add_product(pre, operand(x, room), nth(newer_taps, layer))
+            fill(pre, held[position, layer])
+            add_product(pre, operand(inputs, room), nth(taps, layer))
             for c in range(channels):
-                gated[c] = tanh(pre[c]) * sigmoid(pre[channels + c])
+                passed[c] = gated(pre[c], pre[channels + c])
             add(x, residual_bias[layer])
-            made = operand(gated, room)
-            add_product(x, made, nth(residual, layer))
-            add_product(skips, made, nth(skip, layer))
+            add_product(outputs, operand(passed, room), nth(out, layer))
         rectify(skips)
         fill(head, hidden_bias)
         add_product(head, operand(skips, room), hidden)
@@ -114,7 +114,7 @@ def _speak(
 @compiled
 def _speak_rows(
     rows, frames, past, gate, conditions, buffers, uniforms, inverse_temperature, told, predicted,
-    older_taps, newer_taps, residual, skip, bias, residual_bias, skip_bias, dilations, starts, now, before,
+    taps, out, bias, residual_bias, skip_bias, dilations, starts, now, before,
     hidden, hidden_bias, logits, logits_bias, decode,
 ):  # fmt: skip
     """Some rows of a batch, one after the other, and then their buffers moved on by a frame."""
@@ -125,7 +125,7 @@ def _speak_rows(
             _speak(
                 frames[row], past[row], conditions[row], buffer, uniforms[row], inverse_temperature,
                 told[row], predicted[row],
-                older_taps, newer_taps, residual, skip, bias, residual_bias, skip_bias, dilations, starts, now, before,
+                taps, out, bias, residual_bias, skip_bias, dilations, starts, now, before,
                 hidden, hidden_bias, logits, logits_bias, decode,
             )  # fmt: skip
         for layer in range(len(dilations)):
