@@ -319,6 +319,7 @@ class DialogueModel(Speaker):
     def step(self, partner_frame, state, seed, temperature=1.0):
         """One 20 ms frame of dialogue: [batch, hop] in, ([batch, hop], gate [batch], state) out."""
         hearing.check_frame(partner_frame, state["gate"].shape[0], self.config.sample_rate)
+        partner_frame = hearing.finite(partner_frame, "the partner's frame")
         frame, gate, state = self.speak(state, seed, temperature)
         return frame, gate, self.listen(partner_frame, state)
 
@@ -326,7 +327,8 @@ class DialogueModel(Speaker):
         """A loop over `step`: partner [batch, n_frames * hop] -> audio of that shape, gate [batch, n_frames], state."""
         hop = self.config.hop
         batch = state["gate"].shape[0] or tf.shape(partner)[0]
-        partner = tf.reshape(partner, [batch, n_frames, hop])
+        # At once, not in the middle of an hour.
+        partner = tf.reshape(hearing.finite(partner, "the partner"), [batch, n_frames, hop])
 
         def body(t, frames, gates, state):
             frame, gate, state = self.step(partner[:, t], state, seed, temperature)

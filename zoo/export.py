@@ -129,15 +129,20 @@ def agent_module(model: DialogueModel) -> tf.Module:
         return generate_with_gate(partner, seconds, seed, temperature)[0]
 
     def respond(prompt_own, prompt_partner, partner, role, voice, seed=0, temperature=1.0):
+        partner = hearing.same_batch(partner, prompt_own, prompt_partner, role, voice)
+        prompt_own = hearing.finite(prompt_own, "the prompt")
+        prompt_partner = hearing.finite(prompt_partner, "the partner's prompt")
         state = model.initial_state(tf.shape(partner)[0], role, voice)
         speech = hearing.level_db(prompt_own, config.sample_rate) > model.dialogue.speech_db
         _, state = model.observe(prompt_own, hearing.bridged_gate(speech), prompt_partner, state)
-        return converse(partner, tf.shape(partner)[1] // config.hop, state, seed, temperature)
+        n_frames = tf.shape(partner)[1] // config.hop
+        return converse(_fit(partner, n_frames * config.hop), n_frames, state, seed, temperature)
 
     def initial_state(batch, role=1, voice=0):
         return model.initial_state(batch, role, voice)
 
     def step(partner_frame, state, seed=0, temperature=1.0):
+        partner_frame = hearing.checked_frame(partner_frame, tf.shape(state["gate"])[0], config.sample_rate)
         return model.step(partner_frame, state, seed, temperature)
 
     signatures = {
@@ -145,7 +150,7 @@ def agent_module(model: DialogueModel) -> tf.Module:
         generate_with_gate: [_AUDIO, _FLOAT, _INT, _FLOAT],
         respond: [_AUDIO, _AUDIO, _AUDIO, _INTS, _INTS, _INT, _FLOAT],
         initial_state: [_INT, _INT, _INT],
-        step: [tf.TensorSpec([None, config.hop], tf.float32), state_spec, _INT, _FLOAT],
+        step: [_AUDIO, state_spec, _INT, _FLOAT],
     }
     for function, signature in signatures.items():
         setattr(module, function.__name__, tf.function(function, input_signature=signature, autograph=False))

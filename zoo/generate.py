@@ -117,9 +117,10 @@ def _partner() -> tuple[np.ndarray, int]:
 
 
 def _answer(run, sound: np.ndarray, rate: int) -> tuple[np.ndarray, list[np.ndarray]]:
-    if rate != run.sample_rate:
-        print(f"{FLAGS.partner}: resampled from {rate} to the model's {run.sample_rate} Hz")
-        sound = audio.resample(sound, rate, run.sample_rate)
+    from zoo import memory
+
+    sound = _at_rate_of(run, FLAGS.partner, sound, rate)
+    memory.check(run.model, 1, FLAGS.seconds or 0.0)
     samples = round((FLAGS.seconds or len(sound) / run.sample_rate) * run.sample_rate)
     heard = np.pad(sound[:samples], (0, max(0, samples - len(sound)))).astype(np.float32)
     nothing = np.zeros(0, np.float32)
@@ -140,10 +141,19 @@ def _answer(run, sound: np.ndarray, rate: int) -> tuple[np.ndarray, list[np.ndar
     return np.stack([own, heard[: len(own)]]), [dialogue.intervals_from_activity(gate), partner_speech]
 
 
+def _at_rate_of(run, path: str, sound: np.ndarray, rate: int) -> np.ndarray:
+    """Resampled to what a run hears, with a word where that changes it."""
+    if rate == run.sample_rate:
+        return sound
+    print(f"{path}: resampled from {rate} to the model's {run.sample_rate} Hz")
+    return audio.resample(sound, rate, run.sample_rate)
+
+
 def _duet(run) -> tuple[np.ndarray, list[np.ndarray]]:
-    from zoo import generation
+    from zoo import generation, memory
 
     seconds = FLAGS.seconds or 30.0
+    memory.check(run.model, 2, seconds)
     voices = FLAGS.voice or run.config["voices"][:2]
     with _bar(seconds) as bar:
         channels, gates = generation.duet(
@@ -159,9 +169,10 @@ def _duet(run) -> tuple[np.ndarray, list[np.ndarray]]:
 
 
 def _babble(run) -> np.ndarray:
-    from zoo import generation
+    from zoo import generation, memory
 
     seconds = FLAGS.seconds or 10.0
+    memory.check(run.model, 1, seconds)
     with _bar(seconds) as bar:
         return generation.babble(
             run.model,
@@ -183,7 +194,7 @@ def _read(run) -> np.ndarray:
         manner = run.model.manner.of_tokens(weights)
     if FLAGS.reference:
         sound, rate = audio.read_wav(FLAGS.reference, channels=1)
-        manner = run.model.manner_of(audio.resample(sound[0], rate, run.sample_rate))
+        manner = run.model.manner_of(_at_rate_of(run, FLAGS.reference, sound[0], rate))
     voice = FLAGS.voice or run.config["voices"][:1]
     read = run.model.read([FLAGS.text], voice, FLAGS.seed, manner, FLAGS.engine)[0]
     if not read.stopped:
@@ -196,7 +207,7 @@ def _vocode(run) -> np.ndarray:
 
     sound, rate = audio.read_wav(FLAGS.vocode, channels=1)
     until = round(FLAGS.seconds * run.sample_rate) if FLAGS.seconds else None
-    target = audio.resample(sound, rate, run.sample_rate)[:, :until]
+    target = _at_rate_of(run, FLAGS.vocode, sound, rate)[:, :until]
     if target.shape[1] < run.model.config.hop:
         raise InputError(f"{FLAGS.vocode}: lasts less than one frame of 0.02 s")
     with _bar(target.shape[1] / run.sample_rate) as bar:

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from datasets.dialogue import FRAMES_PER_SECOND, role_index
 from datasets.errors import InputError
-from zoo import hearing
+from zoo import hearing, memory
 from zoo.agent import ROLES, DialogueModel, Speaker
 
 ENGINES = ("fused", "int8", "graph")
@@ -63,11 +63,11 @@ def respond(
         audio float32 [n, samples] of the partner's length down to a whole frame, gate bool [n, frames].
     """
     for what, sound in (("the prompt", prompt_own), ("the partner's prompt", prompt_partner), ("the partner", partner)):
-        if not np.isfinite(sound).all():
-            raise InputError(f"{what} has samples that are not finite; was a file read with the wrong sample format?")
+        hearing.check_finite(sound, what)
     counts = [len(prompt_own), len(prompt_partner), len(partner), len(roles), len(voices)]
     if len(set(counts)) > 1:
         raise InputError(f"prompts, partners, roles and voices: {', '.join(map(str, counts))}; must be as many of each")
+    memory.check(model, len(roles), partner.shape[1] / model.config.sample_rate)
     state = prompted_state(model, prompt_own, prompt_partner, roles, voices)
     hop = model.config.hop
     n_frames = partner.shape[1] // hop
@@ -87,6 +87,7 @@ def duet(
     Returns:
         audio float32 [2, samples], gate bool [2, frames].
     """
+    memory.check(model, 2, seconds)
     nothing = np.zeros([2, 0], np.float32)
     state = prompted_state(model, nothing, nothing, ROLES, voices)
     n_frames = round(seconds * FRAMES_PER_SECOND)
@@ -101,6 +102,7 @@ def babble(
     **options,
 ) -> np.ndarray:
     """What an unconditional model says: audio float32 [channels, samples]."""
+    memory.check(model, channels, seconds)
     n_frames, drawing = round(seconds * FRAMES_PER_SECOND), Drawing(**options)
     voice = voice_of(model, model.initial_state(channels), drawing.engine)
     return _converse(voice, lambda _, own: own, n_frames, drawing)[0]
@@ -108,6 +110,7 @@ def babble(
 
 def vocode(model: Speaker, target: np.ndarray, **options) -> np.ndarray:
     """A recording said again by a vocoder: float32 [n, samples] -> the same, down to a whole frame."""
+    hearing.check_finite(target, "the recording")
     hop = model.config.hop
     n_frames = target.shape[1] // hop
     padded = np.pad(target[:, : n_frames * hop], [(0, 0), (0, hop)]).astype(np.float32)
@@ -198,7 +201,7 @@ class GraphVoice:
 
     def speak(self, seed: int, temperature: float) -> tuple[np.ndarray, np.ndarray]:
         """The own frame of this moment float32 [batch, hop], and the gate bool [batch]."""
-        frame, gate = self._step(tf.constant(seed), tf.constant(temperature, tf.float32))
+        frame, gate = self._step(tf.constant(seed, tf.int32), tf.constant(temperature, tf.float32))
         return frame.numpy(), gate.numpy() > 0
 
     def listen(self, partner_frame: np.ndarray) -> None:
@@ -244,7 +247,7 @@ class _GraphTier:
         self._decide = _HeardFirst(model, "decide", {key: value for key, value in state.items() if key != "sound"})
 
     def decide(self, seed: int):
-        gate, *told = (each.numpy() for each in self._decide(tf.constant(seed)))
+        gate, *told = (each.numpy() for each in self._decide(tf.constant(seed, tf.int32)))
         return gate > 0, *told
 
     def listen(self, partner_frame: np.ndarray) -> None:

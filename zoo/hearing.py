@@ -15,7 +15,7 @@ from datasets.features import LOWEST_POWER
 from zoo.layers import running_max
 
 N_CELLS = 2 * hazard.N_AGES
-NOT_FINITE = "the partner's frame has samples that are not finite; read with the wrong sample format?"
+_NOT_FINITE = "has samples that are not finite; was it read with the wrong sample format?"
 LONG_AGO_FRAMES = 100 * FRAMES_PER_SECOND
 BRIDGE_FRAMES = round(BRIDGE_SECONDS * FRAMES_PER_SECOND)
 
@@ -111,5 +111,37 @@ def check_frame(frame, batch: int | None, sample_rate: int) -> None:
         )
     if None not in (batch, shape[0]) and shape[0] != batch:
         raise InputError(f"the partner's frame: a batch of {shape[0]}, and the state is of {batch}; from another call?")
-    if not tf.is_symbolic_tensor(frame) and not np.isfinite(frame).all():
-        raise InputError(NOT_FINITE)
+    if not tf.is_symbolic_tensor(frame):
+        check_finite(frame, "the partner's frame")
+
+
+def check_finite(audio, what: str) -> None:
+    """Raises `InputError` where what is known here is not finite."""
+    if not np.isfinite(audio).all():
+        raise InputError(f"{what} {_NOT_FINITE}")
+
+
+def finite(audio: tf.Tensor, what: str) -> tf.Tensor:
+    """`audio`; in a graph that runs on, an `InvalidArgumentError` where it is not finite. XLA leaves the check out."""
+    return tf.debugging.check_numerics(audio, f"{what} {_NOT_FINITE}")
+
+
+def checked_frame(frame: tf.Tensor, batch: tf.Tensor, sample_rate: int) -> tf.Tensor:
+    """`check_frame` in a graph that is called with any shape: the frame, [batch, samples of 20 ms]."""
+    hop, found = sample_rate // FRAMES_PER_SECOND, tf.shape(frame)
+    frame = _given(frame, found[1] == hop, f"a frame of the partner must be [batch, {hop}], 20 ms at {sample_rate} Hz")
+    frame = _given(frame, found[0] == batch, "a frame of the partner and the state are of different batches")
+    return tf.ensure_shape(frame, [None, hop])
+
+
+def same_batch(first: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
+    """`first`; an `InvalidArgumentError` unless the others have as many rows."""
+    for other in others:
+        same = tf.shape(first)[0] == tf.shape(other)[0]
+        first = _given(first, same, "prompts, partners, roles and voices must be as many of each")
+    return first
+
+
+def _given(value, condition, message: str):
+    with tf.control_dependencies([tf.debugging.Assert(condition, [message])]):
+        return tf.identity(value)

@@ -114,8 +114,9 @@ def of_model(name: str, preset: str, engine: str, model, streams: int = 1, open_
         streams: channels at once.
         open_gate: of a model of dialogue: whether it speaks all the time, or never.
     """
-    from zoo import generation
+    from zoo import generation, memory
 
+    memory.check(model, streams)
     state, began = model.initial_state(streams), time.perf_counter()
     if engine != "graph" and not generation.kernel_of(model, state, engine):
         return None

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from datasets import features
 from datasets.dialogue import FRAMES_PER_SECOND
-from zoo import objective
+from zoo import hearing, objective
 from zoo.agent import Speaker, frozen
 from zoo.layers import CausalConv, split_positions
 
@@ -126,6 +126,7 @@ class VocoderModel(Speaker):
         """Says it again: float32 [batch, frames * hop] -> the same shape."""
         hop = self.config.hop
         n_frames = tf.shape(target)[1] // hop
+        target = hearing.finite(target, "the recording")
         frames = tf.reshape(tf.pad(target[:, : n_frames * hop], [[0, 0], [0, hop]]), [-1, n_frames + 1, hop])
 
         def body(t, said, state):

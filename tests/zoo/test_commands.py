@@ -94,6 +94,11 @@ def test_train_refuses(here, arguments, says):
         (["--run=run", "--partner=stereo.wav"], ["stereo.wav: has 2 channels, wanted is one channel"]),
         (["--run=run", "--partner=empty.wav"], ["empty.wav: has zero length"]),
         (["--run=run", "--partner=nan.wav"], ["nan.wav: has samples that are not finite"]),
+        (
+            ["--run=run", "--duet", "--seconds=1e12"],
+            ["2 channels of 1e+12 s would take about", "GiB are free; ask for"],
+        ),
+        (["--run=run", "--partner=good.wav", "--seconds=1e12"], ["1 channels of 1e+12 s would take", "(--seconds)"]),
     ],
     ids=lambda value: value[-1].replace("/", ":") if value and value[-1].startswith("--") else "",
 )
@@ -127,7 +132,8 @@ def test_generate_refuses_a_foreign_configuration(here, text):
 def test_generate_answers_a_partner_at_another_rate(here):
     done = commands.run(here, "zoo.generate", "--run=run", "--partner=fast.wav", "--out=new/answer.wav")
     assert done.status == 0, done.stderr
-    assert f"resampled from {2 * RATE} to the model's {RATE} Hz" in done.stdout and "times real time" in done.stdout
+    assert done.stdout.count(f"fast.wav: resampled from {2 * RATE} to the model's {RATE} Hz") == 1
+    assert done.stdout.count("resampled") == 1 and "times real time" in done.stdout
     sound, rate = soundfile.read(here / "new" / "answer.wav")
     assert sound.shape == (RATE, 2) and rate == RATE and np.abs(sound).max(axis=0).min() > 0.05
     rows = (here / "new" / "answer.csv").read_text().splitlines()

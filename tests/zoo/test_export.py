@@ -45,6 +45,27 @@ for frame in np.split(partner, partner.shape[1] // int(agent.hop_samples), axis=
 found["stepped"], found["stepped_gate"] = np.concatenate(frames, axis=1), np.stack(gates, axis=1)
 own, gate, state = agent.step(partner[:, : int(agent.hop_samples)], agent.initial_state(2, 0, 3))
 found["default_frame"], found["time"] = own, state["time"]
+frame, state, broken = partner[:, : int(agent.hop_samples)], agent.initial_state(2), partner * np.float32("nan")
+jitted = tf.function(agent.step, jit_compile=True, autograph=False)
+found["compiled_frame"], _, _ = jitted(frame, agent.initial_state(2, 0, 3))
+
+def says(call):
+    try:
+        call()
+    except tf.errors.InvalidArgumentError as error:
+        return str(error)
+    return "nothing"
+
+found["says"] = [
+    says(lambda: agent.step(broken[:, : int(agent.hop_samples)], state)),
+    says(lambda: agent.step(partner[:, :30], state)),
+    says(lambda: agent.step(frame[:1], state)),
+    says(lambda: agent.generate(broken, seconds)),
+    says(lambda: agent.respond(prompt_own, prompt_partner, broken, [0, 1], [1, 3])),
+    says(lambda: agent.respond(broken, prompt_partner, partner, [0, 1], [1, 3])),
+    says(lambda: agent.respond(prompt_own, broken, partner, [0, 1], [1, 3])),
+    says(lambda: agent.respond(prompt_own, prompt_partner, partner, [0], [1, 3])),
+]
 found["carries_the_graphs_of_generation"] = hasattr(agent.model, "step_functions")
 np.savez(sys.argv[3], **found)
 """
@@ -109,6 +130,26 @@ def test_defaults_are_seed_0_and_temperature_1(subject, elsewhere):
     frame, _, _ = subject.step(subject.frames(subject.partner)[:, 0], subject.model.initial_state(2, 0, 3), 0, 1.0)
     harness.same(elsewhere["default_frame"], frame)
     assert elsewhere["time"] == 1
+
+
+def test_bad_input_is_named(elsewhere):
+    wanted = [
+        "the partner's frame has samples that are not finite; was it read with the wrong sample format?",
+        "a frame of the partner must be [batch, 40], 20 ms at 2000 Hz",
+        "a frame of the partner and the state are of different batches",
+        "the partner has samples that are not finite",
+        "the partner has samples that are not finite",
+        "the prompt has samples that are not finite",
+        "the partner's prompt has samples that are not finite",
+        "prompts, partners, roles and voices must be as many of each",
+    ]
+    for said, part in zip(elsewhere["says"], wanted, strict=True):
+        assert part in said
+
+
+def test_a_step_that_is_compiled_says_the_same(elsewhere):
+    assert elsewhere["compiled_frame"].shape == elsewhere["default_frame"].shape
+    assert np.isfinite(elsewhere["compiled_frame"]).all()
 
 
 def test_respond_hears_the_prompt_as_a_run_does(subject, elsewhere):

@@ -120,7 +120,8 @@ def test_the_command_writes_what_it_shows(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "says"),
     [(["--engines=fast"], "--engines=fast: no such engine"), (["--train", "--streams=2"], "--streams: of speaking"),
-     (["--jit"], "--jit: of training")],
+     (["--jit"], "--jit: of training"),
+     (["--models=wavenet", "--streams=100000000"], "100000000 channels would take about")],
 )  # fmt: skip
 def test_flags_that_do_not_go_together(tmp_path, flags, says):
     done = commands.run(tmp_path, "zoo.benchmark", *flags)

@@ -172,3 +172,11 @@ def test_train_then_say_it_again(tmp_path):
     assert sound.shape == (1000,) and rate == 2000 and np.abs(sound).max() > 0
     done = commands.run(folder, "zoo.generate", run)
     assert done.status == 2 and "--vocode=a.wav is of --mode=vocoder" in done.stderr
+
+
+def test_a_recording_that_is_not_finite_is_refused(model):
+    broken = np.full((1, 2 * model.config.hop), np.nan, np.float32)
+    with pytest.raises(InputError, match="the recording has samples that are not finite"):
+        generation.vocode(model, broken, seed=0)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="the recording has samples that are not finite"):
+        tf.function(model.generate, autograph=False)(broken, 0)
