@@ -62,6 +62,12 @@ class UnconditionalTacotron(UnconditionalModel):
         condition = self.conditions(code[:, None], before)[:, 0]
         return state["gate"], code, condition, {**state, "code": code, "acoustic": acoustic}
 
+    def fused_tier(self, state: dict):
+        """What draws the codes, without TensorFlow, at a state, as of `zoo.fused_tier.tier_of`."""
+        from zoo.tacotron.tier_kernel import UnconditionalTacotronTier
+
+        return UnconditionalTacotronTier(self, state)
+
     def predict(self, code_before, state):
         """Logits [batch, frames, codes] of the codes that follow, and the state."""
         gate, age, context, voice = self._untold(code_before)

@@ -8,7 +8,7 @@ import numpy as np
 from zoo import hearing
 from zoo.fused import compiled
 from zoo.fused_layers import Linear, Recurrent, product
-from zoo.fused_tier import Codes, FusedTier
+from zoo.fused_tier import Codes, FusedTier, UnconditionalTier
 from zoo.tacotron.cell_kernel import array, attend, attention_weights, drawing_of, lstm, prenet_into, prenet_weights
 from zoo.tacotron.encoder import CBHG, ConvolvedRNN
 from zoo.tacotron.tiers import ACOUSTIC_STREAM, DIALOGUE_STREAM
@@ -25,7 +25,7 @@ class Noise:
     """
 
     def __init__(self, state: dict):
-        self.seed, self.frame = np.uint32(0), int(state["dialogue"]["noise"]["frame"])
+        self.seed, self.frame = np.uint32(0), int(state["acoustic"]["noise"]["frame"])
 
 
 class FusedTacotronTier(FusedTier):
@@ -58,6 +58,32 @@ class FusedTacotronTier(FusedTier):
         own, partner, age, quiet, roles = np.split(known, [n, 2 * n, 2 * n + 1, 2 * n + 2], axis=1)
         entry = self._partner(self._project(np.concatenate([heard, partner, quiet], axis=1)))
         return self._encoder(self._prenet(np.concatenate([own, age, roles], axis=1)), entry)
+
+
+class UnconditionalTacotronTier(UnconditionalTier):
+    """What a Tacotron decides that hears nobody: codes.
+
+    Args:
+        model: `zoo.tacotron.alone.UnconditionalTacotron`.
+        state: of the model.
+    """
+
+    def __init__(self, model, state: dict):
+        super().__init__(model, state)
+        self._noise = Noise(state)
+        self._acoustic = DecodedCodes(model.acoustic, {**state, "voice": np.zeros(self._batch, int)}, self._noise)
+        # An age of one frame, and no context.
+        age = np.full((self._batch, 1), np.log1p(_ONE) / np.float32(4.0))
+        self._untold = age, np.zeros((self._batch, 0), np.float32)
+        self.code = np.array(state["code"])
+
+    def _decide(self, seed):
+        self._noise.seed, gate = np.uint32(seed % 2**32), np.ones(self._batch, np.float32)
+        # Stream 2, as of the graph.
+        drawn = self._uniforms(seed, 2, 1)[:, 0]
+        self.code, condition = self._acoustic(self.code, gate, *self._untold, drawn)
+        self._noise.frame += 1
+        return gate > 0, condition
 
 
 class DecodedCodes(Codes):
