@@ -9,8 +9,9 @@ which the models take turns. It is one whole step of `zoo.train`, both speakers 
     python -m zoo.benchmark --train --peers                     sound tiers alone, beside a peer of the same size
     python -m zoo.benchmark --presets=tiny,small                how fast each model speaks, by each engine
     python -m zoo.benchmark --peers                             sound tiers alone, speaking, beside a peer
+    python -m zoo.benchmark --growth --presets=small            how that grows with seconds, layers and channels
 
-See `zoo.peers`, `zoo.speed` and `zoo.matched`.
+See `zoo.growth`, `zoo.peers`, `zoo.speed` and `zoo.matched`.
 """
 
 import dataclasses
@@ -115,6 +116,7 @@ def _define_flags() -> None:
     flags.DEFINE_integer("streams", 1, "Channels that are spoken at once.", lower_bound=1)
     flags.DEFINE_float("seconds", 2.0, "Of sound that is spoken in each round.", lower_bound=0.02)
     flags.DEFINE_bool("peers", False, "Time what a peer has too, in turn with the peers that are installed.")
+    flags.DEFINE_bool("growth", False, "Time how the cost of speaking grows, by seconds, layers and channels.")
     flags.DEFINE_bool("jit", None, "Compile the step with XLA; default: as in training.")
     flags.DEFINE_list("models", None, "Names of models; default: all that are trained.")
     flags.DEFINE_list("presets", ["tiny"], "Their presets.")
@@ -130,7 +132,9 @@ def main(argv: list[str]) -> None:
     if FLAGS.train:
         devices.side_by_side()
     print(f"devices: {devices.describe()}")
-    if not FLAGS.train:
+    if FLAGS.growth:
+        found = {"growth": _time_growth()}
+    elif not FLAGS.train:
         found = {"speed": _time_speech()}
     else:
         found = {"peers": _time_peers()} if FLAGS.peers else {"train": _time_models()}
@@ -145,6 +149,8 @@ def _check_flags() -> None:
         if engine not in ENGINES:
             raise InputError(f"--engines={engine}: no such engine; the choices are {', '.join(ENGINES)}")
     unused = ("engines", "streams", "seconds") if FLAGS.train else ("jit",)
+    if FLAGS.growth and (FLAGS.train or FLAGS.peers or FLAGS["streams"].present):
+        raise InputError("--growth: of speaking, with channels of its own; leave out --train, --peers and --streams")
     for name in unused:
         if FLAGS[name].present:
             raise InputError(
@@ -163,6 +169,14 @@ def _time_speech() -> dict[str, Any]:
     rows = [speed.figures(stream, roofline) | matched.of_the_peer(stream, streams) for stream in streams]
     print("\n".join(speed.table(rows)))
     return {"machine": speed.machine(), "roofline": dataclasses.asdict(roofline), "rows": rows}
+
+
+def _time_growth() -> dict[str, Any]:
+    from zoo import growth, speed
+
+    rows = growth.measure(_wanted(), FLAGS.engines, FLAGS.seconds, FLAGS.rounds)
+    print("\n".join(growth.table(rows)))
+    return {"machine": speed.machine(), "rows": rows}
 
 
 def _time_models() -> list[dict[str, Any]]:
