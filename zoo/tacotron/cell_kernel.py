@@ -24,17 +24,19 @@ def prenet_weights(prenet) -> tuple:
     return kernels, biases, np.float32(prenet.dropout)
 
 
-def attention_weights(attention, weights: list) -> tuple:
+def attention_weights(weights: list) -> tuple:
     """Of an attention by content and, where it has filters, location, for `attend`.
 
+    Filters and what takes them to the keys are one matrix [2 taps, k], of no rows where there is no location.
+
     Args:
-        attention: layer with `taps`, `filters` and `keys`.
         weights: query, energy and its bias; of the location filters and their product.
     """
     query, energy, bias, *location = map(array, weights)
-    filters = location[0] if location else np.zeros((attention.taps, 2, 0), np.float32)
-    product = location[1] if location else np.zeros((0, attention.keys.units), np.float32)
-    return query, bias, energy, filters.reshape(2 * attention.taps, -1), product
+    if not location:
+        return query, bias, energy, np.zeros((0, len(bias)), np.float32)
+    filters, product = location
+    return query, bias, energy, array(filters.reshape(-1, filters.shape[-1]) @ product)
 
 
 @compiled
@@ -66,22 +68,18 @@ def attend(shares, context, hidden, memory, keys, before, attended, lag, weights
         lag: [entries], added to the energies.
         weights: as of `attention_weights`.
     """
-    query, bias, energy, filters, location = weights
-    entries, taps, n_filters = memory.shape[0], filters.shape[0] // 2, filters.shape[1]
+    query, bias, energy, location = weights
+    entries, taps = memory.shape[0], location.shape[0] // 2
     asked, scores = bias.copy(), np.empty_like(bias)
     add_product(asked, hidden, query)
-    around, told = np.zeros(2 * (entries + taps - 1), np.float32), np.empty(n_filters, np.float32)
-    left = (taps - 1) // 2
+    around, left = np.zeros(2 * (entries + taps), np.float32), max(taps - 1, 0) // 2
     for i in range(entries):
         around[2 * (left + i)], around[2 * (left + i) + 1] = before[i], attended[i]
     highest = np.float32(-np.inf)
     for i in range(entries):
         fill(scores, keys[i])
         add(scores, asked)
-        if n_filters:
-            told[:] = np.float32(0.0)
-            add_product(told, around[2 * i : 2 * (i + taps)], filters)
-            add_product(scores, told, location)
+        add_product(scores, around[2 * i : 2 * (i + taps)], location)
         total = lag[i]
         for j in range(scores.shape[0]):
             total += tanh(scores[j]) * energy[j]

@@ -75,7 +75,7 @@ class FusedReadingDecoder:
         self._weights = (
             prenet_weights(decoder.prenet),
             rounded(attention.given.kernel, recalled), array(attention.given.bias),
-            attention_weights(attention, weights),
+            attention_weights(weights),
             tuple(rounded(layer.kernel, own) for layer, own in zip(stack.given, stack.recalled, strict=True)),
             tuple(array(layer.bias) for layer in stack.given),
             (array(decoder.frames.kernel), array(decoder.frames.bias)),

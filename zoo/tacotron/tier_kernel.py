@@ -124,7 +124,7 @@ class Attention:
         recalled, *weights = layer.attention
         lag = weights.pop(3)
         self._given, self._keys, self._recalled = Linear(layer.given), array(layer.keys.kernel), array(recalled)
-        self._weights = array(lag), attention_weights(layer, weights), np.float32(zoneout)
+        self._weights = array(lag), attention_weights(weights), np.float32(zoneout)
         steps, self._memory_frames, self._noise = state["steps"], layer.memory_frames, noise
         # Output and context side by side, as they are recalled.
         self._state = np.concatenate([steps["hidden"], steps["context"]], axis=1)
