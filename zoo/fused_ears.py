@@ -10,8 +10,9 @@ import numpy as np
 from datasets import features
 from zoo import pitch
 from zoo.fused import compiled
-from zoo.fused_layers import array, product
+from zoo.fused_layers import array
 from zoo.hearing import BRIDGE_FRAMES
+from zoo.products import add_product
 from zoo.prosody import DB_PER_UNIT, EARLIER_FRAMES, LARGEST
 
 _ONE, _ZERO = np.float32(1.0), np.float32(0.0)
@@ -42,7 +43,7 @@ class Ears:
         self._filters = array(features.mel_filters(rate, self._length // 2, config.mel_bands))
         spectrum = np.fft.rfft(self._window, self._length)
         bins = np.flatnonzero(np.fft.rfftfreq(self._length, 1.0 / rate) < pitch.SMOOTH_HZ)
-        self._of_mean = spectrum[bins] / (2 * hop)
+        self._of_mean = spectrum[bins]
         lags, cost = pitch.periods(rate)
         at = np.concatenate([[0], lags])
         # Autocorrelation at lag 0 and at periods, by the window's own; all bins but the first stand for two.
@@ -57,18 +58,51 @@ class Ears:
 
     def hear(self, frame: np.ndarray) -> None:
         """Takes in float32 [batch, hop]."""
-        both = np.concatenate([self._past, frame], axis=1)
-        self._past = frame
-        spectrum = np.fft.rfft(both * self._window, self._length)
-        self.mel = np.log(product(_power(spectrum[:, ::2]), self._filters) + _LOWEST_POWER)
-        smooth = spectrum[:, : len(self._of_mean)] - both.sum(axis=1, keepdims=True) * self._of_mean
-        likeness = product(_power(smooth), self._correlate)
-        level_db = _DB * np.log(np.square(frame).sum(axis=1) / frame.shape[1] + _LOWEST_POWER)
-        _hear_rows(level_db, likeness, *self._known, self.quiet, self.spurt, *self._intonation, self.prosody)
+        batch = len(frame)
+        windows, means, levels_db = np.empty((batch, len(self._window)), np.float32), *np.empty((2, batch), np.float32)
+        _window_rows(windows, means, levels_db, self._past, frame, self._window)
+        spectrum = np.fft.rfft(windows, self._length)
+        likeness = np.empty((batch, self._correlate.shape[1]), np.float32)
+        _spectrum_rows(self.mel, likeness, spectrum, means, self._of_mean, self._filters, self._correlate)
+        _hear_rows(levels_db, likeness, *self._known, self.quiet, self.spurt, *self._intonation, self.prosody)
 
 
-def _power(spectrum: np.ndarray) -> np.ndarray:
-    return (np.square(spectrum.real) + np.square(spectrum.imag)).astype(np.float32)
+@compiled
+def _window_rows(windows, means, levels_db, past, frame, window):
+    """The window over two frames, their mean, and the level of the second, which then is the past."""
+    hop = frame.shape[1]
+    for row in range(len(frame)):
+        total, power = _ZERO, _ZERO
+        for i in range(hop):
+            before, now = past[row, i], frame[row, i]
+            total += before + now
+            power += now * now
+            windows[row, i], windows[row, hop + i] = before * window[i], now * window[hop + i]
+            past[row, i] = now
+        means[row] = total / np.float32(2 * hop)
+        levels_db[row] = _DB * np.log(power / np.float32(hop) + _LOWEST_POWER)
+
+
+@compiled
+def _spectrum_rows(mel, likeness, spectrum, means, of_mean, filters, correlate):
+    """As `datasets.features.log_mel`, and the autocorrelation of the sound without its mean."""
+    power, smooth = np.empty(len(filters), np.float32), np.empty(len(of_mean), np.float32)
+    for row in range(len(mel)):
+        for i in range(len(power)):
+            power[i] = _power(spectrum[row, 2 * i])
+        mel[row] = _LOWEST_POWER
+        add_product(mel[row], power, filters)
+        for i in range(mel.shape[1]):
+            mel[row, i] = np.log(mel[row, i])
+        for i in range(len(smooth)):
+            smooth[i] = _power(spectrum[row, i] - means[row] * of_mean[i])
+        likeness[row] = _ZERO
+        add_product(likeness[row], smooth, correlate)
+
+
+@compiled
+def _power(bin_):
+    return np.float32(bin_.real * bin_.real + bin_.imag * bin_.imag)
 
 
 @compiled

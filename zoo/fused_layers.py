@@ -6,7 +6,7 @@ layer keeps its past in a ring, in place.
 
 import numpy as np
 
-from zoo.fused import add, compiled, fill, sigmoid, tanh
+from zoo.fused import add, compiled, fill, rectify, sigmoid, tanh
 from zoo.layers import GatedStack
 from zoo.products import add_product
 from zoo.recurrent import RecurrentStack
@@ -19,6 +19,7 @@ _WEYL = np.uint32(0x9E3779B9), np.uint32(0xBB67AE85)
 _STIR = np.uint32(0x3EC8F720), np.uint32(0x02461E29)
 _HALF = np.uint64(32)
 _MANTISSA, _EXPONENT_OF_ONE = np.uint32(0x7FFFFF), np.uint32(0x3F800000)
+_ACTIVATIONS = ("", "relu", "tanh")
 
 
 def array(weight) -> np.ndarray:
@@ -28,19 +29,25 @@ def array(weight) -> np.ndarray:
 def product(x: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """float32 [batch, n] by [n, m], on this thread alone; what numpy calls would take all cores."""
     y = np.empty((len(x), matrix.shape[1]), np.float32)
-    _affine_rows(y, np.ascontiguousarray(x), matrix, np.zeros(matrix.shape[1], np.float32))
+    _affine_rows(y, np.ascontiguousarray(x), matrix, np.zeros(matrix.shape[1], np.float32), 0)
     return y
 
 
 class Linear:
-    """A dense layer: x float32 [batch, inputs] -> [batch, outputs]."""
+    """A dense layer: x float32 [batch, inputs] -> [batch, outputs].
 
-    def __init__(self, layer):
+    Args:
+        layer: of Keras, or one with `kernel` and `bias`.
+        activation: "", "relu" or "tanh"; that of the layer is not looked at.
+    """
+
+    def __init__(self, layer, activation: str = ""):
         self._weights = array(layer.kernel), array(layer.bias)
+        self._activation = _ACTIVATIONS.index(activation)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         y = np.empty((len(x), len(self._weights[1])), np.float32)
-        _affine_rows(y, np.ascontiguousarray(x), *self._weights)
+        _affine_rows(y, np.ascontiguousarray(x), *self._weights, self._activation)
         return y
 
 
@@ -136,10 +143,15 @@ def _fill_uniform(drawn, seed, number):
 
 
 @compiled
-def _affine_rows(y, x, kernel, bias):
+def _affine_rows(y, x, kernel, bias, activation):
     for row in range(len(x)):
         fill(y[row], bias)
         add_product(y[row], x[row], kernel)
+        if activation == 1:
+            rectify(y[row])
+        elif activation == 2:
+            for i in range(y.shape[1]):
+                y[row, i] = tanh(y[row, i])
 
 
 @compiled

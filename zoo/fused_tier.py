@@ -11,7 +11,7 @@ from datasets.dialogue import FRAMES_PER_SECOND
 from zoo import hearing
 from zoo.acoustic import AcousticTier, PureTier
 from zoo.dialogue_tier import DialogueTier
-from zoo.fused import compiled, sigmoid
+from zoo.fused import compiled, exp, sigmoid
 from zoo.fused_ears import Ears
 from zoo.fused_layers import ENCODERS, Linear, array, product, uniforms
 from zoo.pace import PRIOR_TOGGLES
@@ -102,11 +102,13 @@ class FusedTier(UnconditionalTier):
         self._mel_mean, self._mel_scale = array(tier.mel_mean), array(tier.mel_scale)
         self._role, self._roles = np.array(state["role"]), np.eye(2, dtype=np.float32)[np.asarray(state["role"])]
         self._gate, self._age = np.array(state["gate"]), np.array(state["own_age"])
-        self._project, self._context, self._residual = map(Linear, (tier.project, tier.context, tier.residual))
+        self._project, self._context, self._residual = (
+            Linear(tier.project), Linear(tier.context, "relu"), Linear(tier.residual),
+        )  # fmt: skip
         self._encoder, self._acoustic = self._layers(model, state)
         self._table = array(tier.table)
         self._pace = [np.array(state["dialogue"]["pace"][key]) for key in ("gate", "hazard", "observed", "expected")]
-        self._cue = tier.cue and [Linear(layer) for layer in (*tier.cue.hidden, tier.cue.out)]
+        self._cue = tier.cue and [*(Linear(layer, "tanh") for layer in tier.cue.hidden), Linear(tier.cue.out)]
         self._share = array(tier.cue.share) if self._cue else np.zeros_like(self._table)
         self.code = np.array(state["code"])
 
@@ -121,7 +123,7 @@ class FusedTier(UnconditionalTier):
         cells = np.empty((self._batch, 2), np.int64)
         _know_rows(features, heard, cells, self._gate, self._age, ears.quiet, ears.spurt, self._roles)
         mel = (ears.mel - self._mel_mean) / self._mel_scale
-        context = np.maximum(self._context(self._read(np.concatenate([mel, ears.prosody], axis=1), features)), _ZERO)
+        context = self._context(self._read(np.concatenate([mel, ears.prosody], axis=1), features))
         logit = self._residual(context)[:, 0]
         cue = self._hear_cue(np.concatenate([ears.prosody, heard], axis=1))
         told = logit, cue, self._table, self._share, cells, self._role, ears.quiet, drawn
@@ -143,8 +145,9 @@ class FusedTier(UnconditionalTier):
         """What the turn cue adds to the share, [batch]."""
         if not self._cue:
             return np.zeros(self._batch, np.float32)
-        one, two, out = self._cue
-        return out(np.tanh(two(np.tanh(one(x)))))[:, 0]
+        for layer in self._cue:
+            x = layer(x)
+        return x[:, 0]
 
 
 class Pure:
@@ -153,7 +156,7 @@ class Pure:
     def __init__(self, tier, state: dict):
         self._codes = tier.codes
         self._voice = array(tier.voice.embeddings)[np.asarray(state["voice"])]
-        self._conditioner = Linear(tier.conditioner)
+        self._conditioner = Linear(tier.conditioner, "tanh")
 
     def __call__(self, before, gate, log_age, context, uniform) -> tuple[np.ndarray, np.ndarray]:
         """The code int [batch] and the condition [batch, n] of this frame.
@@ -165,7 +168,7 @@ class Pure:
             context: float32 [batch, n].
             uniform: float32 [batch] in [0, 1), which decides the code.
         """
-        condition = np.tanh(self._conditioner(np.concatenate([self._voice, context, log_age], axis=1)))
+        condition = self._conditioner(np.concatenate([self._voice, context, log_age], axis=1))
         return np.where(gate > 0, 0, self._codes), condition
 
 
@@ -182,9 +185,10 @@ class Codes(Pure):
     def __call__(self, before, gate, log_age, context, uniform):
         spectra = self._spectra[before]
         hidden = self._read(before, spectra, np.concatenate([context, gate[:, None], log_age], axis=1))
-        code = np.where(gate > 0, _drawn(self._logits(hidden), uniform), self._codes)
+        code = np.full(len(gate), self._codes)
+        _draw_rows(code, gate, self._logits(hidden), uniform)
         parts = [self._spectra[code], spectra, self._voice, context, log_age]
-        return code, np.tanh(self._conditioner(np.concatenate(parts, axis=1)))
+        return code, self._conditioner(np.concatenate(parts, axis=1))
 
     def _layers(self, tier, state: dict):
         """What reads."""
@@ -196,13 +200,23 @@ class Codes(Pure):
         return np.maximum(self._encoder(self._previous[before] + self._voice + drive), _ZERO)
 
 
-def _drawn(logits: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-    """As `zoo.layers.sample_categorical`: [batch, n] and [batch] -> int [batch]."""
-    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares /= shares.sum(axis=1, keepdims=True)
-    cumulative = np.cumsum(shares, axis=1, dtype=np.float64)
-    below = (cumulative < uniform[:, None] * cumulative[:, -1:]).sum(axis=1)
-    return np.minimum(below, logits.shape[1] - 1)
+@compiled
+def _draw_rows(codes, gate, logits, uniform):
+    """As `zoo.layers.sample_categorical` where the gate is open; logits [batch, n] are spent."""
+    for row in range(len(codes)):
+        if gate[row] > 0:
+            shares, total = logits[row], 0.0
+            highest = shares[0]
+            for i in range(1, len(shares)):
+                highest = max(highest, shares[i])
+            for i in range(len(shares)):
+                shares[i] = exp(shares[i] - highest)
+                total += np.float64(shares[i])
+            threshold, until, code = np.float64(uniform[row]) * total, np.float64(shares[0]), 0
+            while code < len(shares) - 1 and until < threshold:
+                code += 1
+                until += np.float64(shares[code])
+            codes[row] = code
 
 
 @compiled
