@@ -10,8 +10,9 @@ which the models take turns. It is one whole step of `zoo.train`, both speakers 
     python -m zoo.benchmark --presets=tiny,small                how fast each model speaks, by each engine
     python -m zoo.benchmark --peers                             sound tiers alone, speaking, beside a peer
     python -m zoo.benchmark --growth --presets=small            how that grows with seconds, layers and channels
+    python -m zoo.benchmark --parts                             where the time of a sample goes, at the peers' sizes
 
-See `zoo.growth`, `zoo.peers`, `zoo.speed` and `zoo.matched`.
+See `zoo.growth`, `zoo.parts`, `zoo.peers`, `zoo.speed` and `zoo.matched`.
 """
 
 import dataclasses
@@ -27,6 +28,7 @@ from datasets.dialogue import FRAMES_PER_SECOND
 from datasets.errors import InputError, run_command
 
 FLAGS = flags.FLAGS
+_NOT_OF_PARTS = ("models", "presets", "engines", "streams", "seconds")
 
 
 def random_batch(config, seed: int = 0) -> dict[str, Any]:
@@ -117,6 +119,7 @@ def _define_flags() -> None:
     flags.DEFINE_float("seconds", 2.0, "Of sound that is spoken in each round.", lower_bound=0.02)
     flags.DEFINE_bool("peers", False, "Time what a peer has too, in turn with the peers that are installed.")
     flags.DEFINE_bool("growth", False, "Time how the cost of speaking grows, by seconds, layers and channels.")
+    flags.DEFINE_bool("parts", False, "Time the parts of each compiled loop, at the peers' sizes.")
     flags.DEFINE_bool("jit", None, "Compile the step with XLA; default: as in training.")
     flags.DEFINE_list("models", None, "Names of models; default: all that are trained.")
     flags.DEFINE_list("presets", ["tiny"], "Their presets.")
@@ -134,6 +137,8 @@ def main(argv: list[str]) -> None:
     print(f"devices: {devices.describe()}")
     if FLAGS.growth:
         found = {"growth": _time_growth()}
+    elif FLAGS.parts:
+        found = {"parts": _time_parts()}
     elif not FLAGS.train:
         found = {"speed": _time_speech()}
     else:
@@ -151,6 +156,8 @@ def _check_flags() -> None:
     unused = ("engines", "streams", "seconds") if FLAGS.train else ("jit",)
     if FLAGS.growth and (FLAGS.train or FLAGS.peers or FLAGS["streams"].present):
         raise InputError("--growth: of speaking, with channels of its own; leave out --train, --peers and --streams")
+    if FLAGS.parts and any(FLAGS[name].present for name in ("train", "growth", "peers", *_NOT_OF_PARTS)):
+        raise InputError("--parts: of the peers' sizes by the compiled engines; goes with --rounds and --json alone")
     for name in unused:
         if FLAGS[name].present:
             raise InputError(
@@ -177,6 +184,14 @@ def _time_growth() -> dict[str, Any]:
     rows = growth.measure(_wanted(), FLAGS.engines, FLAGS.seconds, FLAGS.rounds)
     print("\n".join(growth.table(rows)))
     return {"machine": speed.machine(), "rows": rows}
+
+
+def _time_parts() -> dict[str, Any]:
+    from zoo import matched, parts, speed
+
+    rows = matched.parts(FLAGS.rounds)
+    print("\n".join(parts.table(rows)))
+    return {"machine": speed.machine(), "seconds": rows}
 
 
 def _time_models() -> list[dict[str, Any]]:

@@ -64,12 +64,16 @@ class CompiledSound(abc.ABC):
 
     Args:
         sound: `zoo.sound.SoundTier`; a subclass copies its weights.
+
+    Attributes:
+        hop: samples of a frame.
+        cores: that a batch is dealt out to, at most as many as there are.
     """
 
     def __init__(self, sound):
         self.hop = sound.hop
-        self._cores = len(os.sched_getaffinity(0))
-        self._pool = concurrent.futures.ThreadPoolExecutor(self._cores)
+        self.cores = len(os.sched_getaffinity(0))
+        self._pool = concurrent.futures.ThreadPoolExecutor(self.cores)
 
     @abc.abstractmethod
     def buffers(self, state) -> np.ndarray:
@@ -99,7 +103,7 @@ class CompiledSound(abc.ABC):
         """Calls `speak_rows(rows)` on each core with its share of the rows."""
         # Open rows are the work; dealt out in turn, each core has its share of them.
         order = np.argsort(~gate, kind="stable")
-        shares = [order[core :: self._cores] for core in range(min(self._cores, len(order)))]
+        shares = [order[core :: self.cores] for core in range(min(self.cores, len(order)))]
         if len(shares) > 1:
             list(self._pool.map(speak_rows, shares))
         else:

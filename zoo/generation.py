@@ -226,12 +226,12 @@ class FusedVoice(GraphVoice):
         from zoo.fused_tier import tier_of
 
         self.batch, self.hop, self._sample_rate = len(state["gate"]), model.config.hop, model.config.sample_rate
-        self._kernel, self._buffers, self._past = kernel, kernel.buffers(state["sound"]), state["own_past"].numpy()
+        self.kernel, self._buffers, self._past = kernel, kernel.buffers(state["sound"]), state["own_past"].numpy()
         self._tier = tier_of(model, state) or _GraphTier(model, state)
 
     def speak(self, seed, temperature):
         gate, conditions, uniforms, room = self._tier.decide(seed)
-        frame = self._kernel.generate(self._past, gate, conditions, self._buffers, uniforms, temperature)
+        frame = self.kernel.generate(self._past, gate, conditions, self._buffers, uniforms, temperature)
         self._past = np.where(gate[:, None], frame, room)
         return self._past, gate
 

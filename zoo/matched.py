@@ -14,9 +14,12 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+import tqdm
 
 from datasets.dialogue import FRAMES_PER_SECOND
 from zoo import cost, speed
+from zoo.generation import BITS
+from zoo.parts import of_model
 from zoo.runs import new_model
 
 SAMPLE_RATE = 16000
@@ -33,12 +36,24 @@ _LETTERS, _NEVER = 100, -40.0
 
 
 def streams(engines: list[str], channels: int = 1) -> list[speed.Stream]:
-    """Ours of each size by each engine, and the peer's where it is installed."""
+    """Ours of each size by each engine, and a peer's where it is installed; of several channels on one core too."""
     found = [_ours(*case, engine, channels) for case in _configs() for engine in engines]
-    if channels == 1:
+    if channels > 1:
+        # What a second core adds.
+        found += [_ours(*case, engine, channels, 1) for case in _configs() for engine in engines if engine in BITS]
+    else:
         found += [_peer(size, *sizes) for size, sizes in _WAVENETS.items()]
         found += [*_decoders(engines), _decoder_peer()]
     return [stream for stream in found if stream]
+
+
+def parts(rounds: int) -> dict[str, dict[str, float]]:
+    """Seconds of a sample by part (`zoo.parts`), of ours of each size by each compiled engine."""
+    found = {}
+    for name, size, model_class, config in tqdm.tqdm(list(_configs()), "parts", unit="model"):
+        model = new_model(model_class, config, "unconditional")
+        found |= {f"{name} {size} {engine}": of_model(model, engine, rounds) for engine in BITS}
+    return found
 
 
 def of_the_peer(stream: speed.Stream, others: list[speed.Stream]) -> dict[str, float]:
@@ -67,8 +82,8 @@ def _configs():
     yield "samplernn", SAMPLERNN, registry.find("samplernn")[0], dataclasses.replace(tiers, **perceptron)
 
 
-def _ours(name, size, model_class, config, engine, channels) -> speed.Stream | None:
-    return speed.of_model(name, size, engine, new_model(model_class, config, "unconditional"), channels)
+def _ours(name, size, model_class, config, engine, channels, cores=None) -> speed.Stream | None:
+    return speed.of_model(name, size, engine, new_model(model_class, config, "unconditional"), channels, cores=cores)
 
 
 def _peer(size: str, cycles: int, channels: int, skips: int) -> speed.Stream | None:

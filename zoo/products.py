@@ -87,6 +87,11 @@ def unpacked(packed: Packed, rows: int, columns: int) -> np.ndarray:
     return (levels * packed.scales[..., None, :])[..., :rows, :columns]
 
 
+def nth_of(weights, index: int):
+    """Some of several matrices; as `nth`, in Python."""
+    return Packed(weights.levels[index], weights.scales[index]) if isinstance(weights, Packed) else weights[index]
+
+
 def room_for(weights, rows):
     """A `Room` for products of vectors of at most so many numbers, where the weights need one."""
     raise NotImplementedError("for compiled loops")

@@ -12,9 +12,13 @@ import time
 import numba
 import numpy as np
 
+from zoo import products
+
 _ORDER = 32
 _POINTS = 2048
 _ROWS = 4
+# 16 kB.
+_ROWS_OF_8_BITS, _COLUMNS_OF_8_BITS = 256, 64
 # Short enough that some of them go by without another process in between.
 _LEAST_SECONDS = 0.002
 _TIMES = 20
@@ -28,33 +32,45 @@ class Roofline:
     """The best that was seen so far, of one core.
 
     Attributes:
-        multiply_adds_per_second: float32, fused.
+        multiply_adds_per_second: by the bits of a weight: float32, fused; 8 bits by 16, two at a time.
         bytes_per_second: by the bytes that are read over and over.
     """
 
-    multiply_adds_per_second: float = 0.0
+    multiply_adds_per_second: dict[int, float] = dataclasses.field(default_factory=dict)
     bytes_per_second: dict[int, float] = dataclasses.field(default_factory=dict)
 
     def measure(self, sizes_bytes) -> None:
         """Times the loops once more; what is best stays."""
-        self.multiply_adds_per_second = max(self.multiply_adds_per_second, peak_multiply_adds_per_second())
-        for size in sizes_bytes:
-            self.bytes_per_second[size] = max(self.bytes_per_second.get(size, 0.0), peak_bytes_per_second(size))
+        peaks = {32: peak_multiply_adds_per_second, 8: peak_products_per_second}
+        for best, found in (
+            (self.multiply_adds_per_second, {bits: peak() for bits, peak in peaks.items()}),
+            (self.bytes_per_second, {size: peak_bytes_per_second(size) for size in sizes_bytes}),
+        ):
+            best.update({key: max(best.get(key, 0.0), rate) for key, rate in found.items()})
 
-    def samples_per_second(self, multiply_adds: float, weight_bytes: int) -> float:
-        """At most, of one channel: a loop that does so many multiply-adds for a sample and reads a float32 for each.
+    def samples_per_second(self, multiply_adds: float, weight_bytes: int, bits: int = 32) -> float:
+        """At most, of one channel: a loop that does so many multiply-adds for a sample and reads a weight for each.
 
         Args:
             multiply_adds: for a sample.
             weight_bytes: of all weights, among those of `measure`.
+            bits: of a weight.
         """
-        return min(self.multiply_adds_per_second, self.bytes_per_second[weight_bytes] / 4) / multiply_adds
+        read = self.bytes_per_second[weight_bytes] / (bits / 8)
+        return min(self.multiply_adds_per_second[bits], read) / multiply_adds
 
 
 def peak_multiply_adds_per_second() -> float:
     """Of polynomials of order 32 in numbers that lie in the first cache."""
     x, out = np.linspace(-0.5, 0.5, _POINTS, dtype=np.float32), np.empty(_POINTS, np.float32)
     return _rate(functools.partial(_polynomials, x, out), _ORDER * _POINTS)
+
+
+def peak_products_per_second() -> float:
+    """Of vectors by matrices of 8 bits (`zoo.products`) that lie in the first cache."""
+    weights = products.matrices(np.ones((1, _ROWS_OF_8_BITS, _COLUMNS_OF_8_BITS)), 8)
+    vector, total = np.ones(_ROWS_OF_8_BITS, np.float32), np.zeros(_COLUMNS_OF_8_BITS, np.float32)
+    return _rate(functools.partial(_multiply, total, vector, weights), _ROWS_OF_8_BITS * _COLUMNS_OF_8_BITS)
 
 
 def peak_bytes_per_second(size_bytes: int) -> float:
@@ -89,6 +105,14 @@ def _polynomials(x, out, times):
                 y = y * x[i] + _FASTER
             out[i] = y
         x[0] = out[1]
+
+
+@_loop
+def _multiply(total, vector, weights, times):
+    room = products.room_for(weights, vector.shape[0])
+    ready = products.operand(vector, room)
+    for _ in range(times):
+        products.add_product(total, ready, products.nth(weights, 0))
 
 
 @_loop

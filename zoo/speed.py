@@ -38,7 +38,9 @@ class Stream:
         streams: int. Channels at once.
         multiply_adds: of a sample of one channel, or None where nobody counted.
         weight_bytes: of the weights that are read for every sample, or None.
+        weight_bits: of each.
         open_gate: whether it speaks or is silent.
+        cores: that speak the channels; None for all.
         share: of the time that it is asked to speak.
         first_call_seconds: until the first frame was there: what it takes to trace and to compile.
     """
@@ -52,7 +54,9 @@ class Stream:
     streams: int = 1
     multiply_adds: float | None = None
     weight_bytes: int | None = None
+    weight_bits: int = 32
     open_gate: bool = True
+    cores: int | None = None
     share: float = 1.0
     frame_seconds: list[np.ndarray] = dataclasses.field(default_factory=list)
     cpu_seconds: list[float] = dataclasses.field(default_factory=list)
@@ -104,7 +108,9 @@ def streams(wanted: dict[tuple[str, str], tuple[type, Any]], engines: list[str],
     return [stream for stream in found if stream]
 
 
-def of_model(name: str, preset: str, engine: str, model, streams: int = 1, open_gate: bool = True) -> Stream | None:
+def of_model(
+    name: str, preset: str, engine: str, model, streams: int = 1, open_gate: bool = True, cores: int | None = None
+) -> Stream | None:
     """A stream of a model, or None where the engine has no loop of its own for it.
 
     Args:
@@ -113,6 +119,7 @@ def of_model(name: str, preset: str, engine: str, model, streams: int = 1, open_
         model: `zoo.agent.Speaker`.
         streams: channels at once.
         open_gate: of a model of dialogue: whether it speaks all the time, or never.
+        cores: that a kernel deals the channels to; None for all.
     """
     from zoo import generation, memory
 
@@ -123,18 +130,19 @@ def of_model(name: str, preset: str, engine: str, model, streams: int = 1, open_
     compiling = time.perf_counter() - began
     if hasattr(model, "dialogue"):
         model.dialogue.table.assign(np.full(model.dialogue.table.shape, _NEVER))
-    speak = _speaking(model, engine, state, open_gate)
+    speak = _speaking(model, engine, state, open_gate, cores)
     a_second = cost.multiply_adds_per_second(model, open_gate)
     rate, hop = model.config.sample_rate, model.config.hop
     # What runs less often, the tiers of a SampleRNN, may lie in a slower cache: a roof that is too high if anything.
     looped = [layer for layer, n in model.sound.runs(rate) if n == rate] if open_gate else []
-    weight_bytes = 4 * sum(cost.multiply_adds(layer) for layer in looped)
-    made = Stream(name, preset, engine, speak, rate, hop, streams, a_second / rate, weight_bytes, open_gate)
-    made.first_call_seconds = compiling
-    return made
+    bits = generation.BITS.get(engine, 32)
+    weight_bytes = sum(cost.multiply_adds(layer) for layer in looped) * bits // 8
+    weights = dict(multiply_adds=a_second / rate, weight_bytes=weight_bytes, weight_bits=bits)
+    how = dict(open_gate=open_gate, cores=cores, first_call_seconds=compiling)
+    return Stream(name, preset, engine, speak, rate, hop, streams, **weights, **how)
 
 
-def _speaking(model, engine: str, state: dict, open_gate: bool):
+def _speaking(model, engine: str, state: dict, open_gate: bool, cores: int | None):
     import tensorflow as tf
 
     from zoo import generation
@@ -142,6 +150,8 @@ def _speaking(model, engine: str, state: dict, open_gate: bool):
     streams = len(state["gate"])
     state["gate"] = tf.fill([streams], float(open_gate))
     voice = generation.voice_of(model, state, engine)
+    if cores:
+        voice.kernel.cores = cores
     rng = np.random.default_rng(0)
     heard = 0.1 * rng.standard_normal((streams, model.config.hop), np.float32)
 
@@ -169,6 +179,7 @@ def figures(stream: Stream, roofline: Roofline) -> dict[str, Any]:
         "engine": stream.engine,
         "streams": stream.streams,
         "speaking": stream.open_gate,
+        "cores": stream.cores,
         "samples_per_second": float(np.median(rates)),
         "samples_per_second_range": [float(rates.min()), float(rates.max())],
         "samples_per_cpu_second": float(np.median(by_cpu)),
@@ -182,7 +193,7 @@ def figures(stream: Stream, roofline: Roofline) -> dict[str, Any]:
         found["multiply_adds_per_sample"] = stream.multiply_adds
         found["gflop_per_second"] = 2e-9 * stream.multiply_adds * found["samples_per_second"]
     if stream.multiply_adds and stream.weight_bytes and stream.streams == 1:
-        best = roofline.samples_per_second(stream.multiply_adds, stream.weight_bytes)
+        best = roofline.samples_per_second(stream.multiply_adds, stream.weight_bytes, stream.weight_bits)
         found["roofline_samples_per_second"] = best
         found["share_of_roofline"] = found["samples_per_second"] / best
         found["share_of_roofline_by_cpu"] = found["samples_per_cpu_second"] / best
@@ -215,7 +226,8 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
 
 def _title(row: dict[str, Any]) -> str:
     silent, many = "" if row["speaking"] else " silent", f" x{row['streams']}" if row["streams"] > 1 else ""
-    return f"{row['model']} {row['preset']} {row['engine']}{silent}{many}"
+    cores = f" on {row['cores']} core" if row["cores"] else ""
+    return f"{row['model']} {row['preset']} {row['engine']}{silent}{many}{cores}"
 
 
 def machine() -> dict[str, Any]:

@@ -5,7 +5,7 @@ import pytest
 
 from tests.zoo import commands, subjects, test_samplernn
 from zoo import cost, matched, speed
-from zoo.roofline import Roofline, peak_bytes_per_second, peak_multiply_adds_per_second
+from zoo.roofline import Roofline, peak_bytes_per_second, peak_multiply_adds_per_second, peak_products_per_second
 from zoo.speed import Stream
 
 
@@ -31,9 +31,11 @@ def test_figures_counted_by_hand():
 
 def test_the_lower_of_two_roofs_counts():
     # A multiply-add reads four bytes.
-    roof = Roofline(1e9, {100: 2e9, 10: 8e9})
+    roof = Roofline({32: 1e9, 8: 1e10}, {100: 2e9, 10: 8e9})
     assert roof.samples_per_second(1e6, 100) == pytest.approx(500.0)
     assert roof.samples_per_second(1e6, 10) == pytest.approx(1000.0)
+    # One byte.
+    assert roof.samples_per_second(1e6, 100, bits=8) == pytest.approx(2000.0)
     stream = _stream([[0.1], [0.1]], [0.1, 0.05], multiply_adds=1e6, weight_bytes=100)
     found = speed.figures(stream, roof)
     assert found["share_of_roofline"] == pytest.approx(200 / 500)
@@ -42,10 +44,11 @@ def test_the_lower_of_two_roofs_counts():
 
 @pytest.mark.slow
 def test_this_machine_has_a_roof():
-    assert peak_multiply_adds_per_second() > 1e8
+    assert peak_multiply_adds_per_second() > 1e8 and peak_products_per_second() > 1e8
     assert peak_bytes_per_second(2**14) > 0.5 * peak_bytes_per_second(2**26) > 1e7
     roof = Roofline()
     roof.measure([2**14])
+    assert set(roof.multiply_adds_per_second) == {32, 8}
     before = roof.bytes_per_second[2**14]
     roof.measure([2**14])
     assert roof.bytes_per_second[2**14] >= before > 0
@@ -120,6 +123,7 @@ def test_the_command_writes_what_it_shows(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "says"),
     [(["--engines=fast"], "--engines=fast: no such engine"), (["--train", "--streams=2"], "--streams: of speaking"),
+     (["--parts", "--streams=2"], "--parts: of the peers' sizes"),
      (["--jit"], "--jit: of training"),
      (["--models=wavenet", "--streams=100000000"], "100000000 channels would take about")],
 )  # fmt: skip

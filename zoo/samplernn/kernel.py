@@ -20,7 +20,8 @@ from zoo.fused import (
     tanh,
     token_table,
 )
-from zoo.products import add_product, matrices, nth, operand, room_for
+from zoo.parts import Product, Work
+from zoo.products import add_product, matrices, nth, nth_of, operand, room_for
 
 _TWO = np.float32(2.0)
 _ONE = np.float32(1.0)
@@ -70,6 +71,27 @@ class FusedSampleTiers(FusedSound):
             np.transpose([[np.asarray(layer) for layer in tier] for tier in state], (2, 0, 1, 3))
         )
 
+    def work(self) -> Work:
+        """What a sample takes, for `zoo.parts`."""
+        lstm, sizes, entry, _, given, bias, recalled, _, up, up_bias, *_ = self._weights
+        hidden, hidden_bias, logits, logits_bias = self._weights[-6:-2]
+        width, heads = bias.shape[-1] // (4 if lstm else 3), hidden_bias.shape[-1]
+        products, cells = [], 0.0
+        for tier, size in enumerate(sizes):
+            steps = 1.0 / size
+            layers = steps * bias.shape[1]
+            products += [
+                Product.of_one(entry[tier], size, width, steps),
+                Product(nth_of(given, tier), width, bias.shape[-1], layers),
+                Product(nth_of(recalled, tier), width, bias.shape[-1], layers),
+                Product.of_one(up[tier], width, len(up_bias[tier]), steps),
+            ]
+            cells += layers
+        products += [Product(hidden, heads, heads, len(hidden_bias)), Product.of_one(logits, heads, len(logits_bias))]
+        state, pre = np.zeros(self._initial.shape[-1], np.float32), np.zeros(bias.shape[-1], np.float32)
+        step = functools.partial(_cells, state, pre, pre.copy(), lstm)
+        return Work(products, [(step, cells)], len(logits_bias))
+
     def speak_rows(self, *batch) -> None:
         _speak_rows(*batch, *self._weights)
 
@@ -103,6 +125,20 @@ def _lstm(state, given, recalled):
 
 
 @compiled
+def _cells(state, given, recalled, lstm, times):
+    for _ in range(times):
+        _step(state, given, recalled, lstm)
+
+
+@compiled
+def _step(state, given, recalled, lstm):
+    if lstm:
+        _lstm(state, given, recalled)
+    else:
+        _gru(state, given, recalled)
+
+
+@compiled
 def _advance(x, state, lstm, kernel, bias, own_kernel, own_bias, room):
     """One step of the layers of a tier: x [n] becomes the output, state [layers, s] goes on."""
     n = x.shape[0]
@@ -112,10 +148,7 @@ def _advance(x, state, lstm, kernel, bias, own_kernel, own_bias, room):
         add_product(given, operand(x, room), nth(kernel, layer))
         recalled[:] = own_bias[layer]
         add_product(recalled, operand(state[layer, :n], room), nth(own_kernel, layer))
-        if lstm:
-            _lstm(state[layer], given, recalled)
-        else:
-            _gru(state[layer], given, recalled)
+        _step(state[layer], given, recalled, lstm)
         x[:] = state[layer, :n]
 
 

@@ -3,6 +3,8 @@
 `DilatedSound.sample_frame` is the reference; the parity test holds this to it.
 """
 
+import functools
+
 import numpy as np
 
 from zoo.fused import (
@@ -17,6 +19,7 @@ from zoo.fused import (
     rectify,
     token_table,
 )
+from zoo.parts import Product, Work
 from zoo.products import add_product, matrices, nth, operand, room_for
 
 
@@ -48,7 +51,7 @@ class FusedDilatedSound(FusedSound):
         )
         products = matrices(taps, bits), matrices(out, bits)
         self._weights = (*products, *biases, dilations, self._starts, *tables, *head, self.decode)
-        self._channels = channels
+        self._channels, self._skips = channels, out.shape[-1] - channels
 
     def buffers(self, state: list) -> np.ndarray:
         """Histories of the graph ([batch, dilation, channels] a layer) with room for a frame each."""
@@ -57,8 +60,37 @@ class FusedDilatedSound(FusedSound):
             buffers[:, start : start + history.shape[1]] = np.asarray(history)
         return buffers
 
+    def work(self) -> Work:
+        """What a sample takes, for `zoo.parts`."""
+        taps, out, bias, *_ = self._weights
+        *_, hidden, hidden_bias, logits, logits_bias, _ = self._weights
+        layers, skips, heads = len(bias), self._skips, len(hidden_bias)
+        products = [
+            Product(taps, 2 * self._channels, 2 * self._channels, layers),
+            Product(out, self._channels, self._channels + skips, layers),
+            Product.of_one(hidden, skips, heads),
+            Product.of_one(logits, heads, len(logits_bias)),
+        ]
+        pre = np.zeros(2 * self._channels, np.float32)
+        gates = functools.partial(_gates, pre, pre[self._channels :].copy())
+        return Work(products, [(gates, layers)], len(logits_bias))
+
     def speak_rows(self, *batch) -> None:
         _speak_rows(*batch, *self._weights)
+
+
+@compiled
+def pass_gates(passed, pre):
+    """passed [n] = tanh(pre[:n]) sigmoid(pre[n:])."""
+    n = passed.shape[0]
+    for c in range(n):
+        passed[c] = gated(pre[c], pre[n + c])
+
+
+@compiled
+def _gates(pre, passed, times):
+    for _ in range(times):
+        pass_gates(passed, pre)
 
 
 @compiled
@@ -94,8 +126,7 @@ def _speak(
             fill(buffer[row + dilations[layer]], x)
             fill(pre, held[position, layer])
             add_product(pre, operand(inputs, room), nth(taps, layer))
-            for c in range(channels):
-                passed[c] = gated(pre[c], pre[channels + c])
+            pass_gates(passed, pre)
             add(x, residual_bias[layer])
             add_product(outputs, operand(passed, room), nth(out, layer))
         rectify(skips)
