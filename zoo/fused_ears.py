@@ -10,9 +10,8 @@ import numpy as np
 from datasets import features
 from zoo import pitch
 from zoo.fused import compiled
-from zoo.fused_layers import array
+from zoo.fused_layers import array, product
 from zoo.hearing import BRIDGE_FRAMES
-from zoo.products import add_product
 from zoo.prosody import DB_PER_UNIT, EARLIER_FRAMES, LARGEST
 
 _ONE, _ZERO = np.float32(1.0), np.float32(0.0)
@@ -62,8 +61,11 @@ class Ears:
         windows, means, levels_db = np.empty((batch, len(self._window)), np.float32), *np.empty((2, batch), np.float32)
         _window_rows(windows, means, levels_db, self._past, frame, self._window)
         spectrum = np.fft.rfft(windows, self._length)
-        likeness = np.empty((batch, self._correlate.shape[1]), np.float32)
-        _spectrum_rows(self.mel, likeness, spectrum, means, self._of_mean, self._filters, self._correlate)
+        power = np.empty((batch, len(self._filters)), np.float32)
+        smooth = np.empty((batch, len(self._of_mean)), np.float32)
+        _power_rows(power, smooth, spectrum, means, self._of_mean)
+        self.mel = np.log(product(power, self._filters) + _LOWEST_POWER)
+        likeness = product(smooth, self._correlate)
         _hear_rows(levels_db, likeness, *self._known, self.quiet, self.spurt, *self._intonation, self.prosody)
 
 
@@ -84,20 +86,13 @@ def _window_rows(windows, means, levels_db, past, frame, window):
 
 
 @compiled
-def _spectrum_rows(mel, likeness, spectrum, means, of_mean, filters, correlate):
-    """As `datasets.features.log_mel`, and the autocorrelation of the sound without its mean."""
-    power, smooth = np.empty(len(filters), np.float32), np.empty(len(of_mean), np.float32)
-    for row in range(len(mel)):
-        for i in range(len(power)):
-            power[i] = _power(spectrum[row, 2 * i])
-        mel[row] = _LOWEST_POWER
-        add_product(mel[row], power, filters)
-        for i in range(mel.shape[1]):
-            mel[row, i] = np.log(mel[row, i])
-        for i in range(len(smooth)):
-            smooth[i] = _power(spectrum[row, i] - means[row] * of_mean[i])
-        likeness[row] = _ZERO
-        add_product(likeness[row], smooth, correlate)
+def _power_rows(power, smooth, spectrum, means, of_mean):
+    """Of every second bin, and of the lowest ones of the sound without its mean."""
+    for row in range(len(power)):
+        for i in range(power.shape[1]):
+            power[row, i] = _power(spectrum[row, 2 * i])
+        for i in range(smooth.shape[1]):
+            smooth[row, i] = _power(spectrum[row, i] - means[row] * of_mean[i])
 
 
 @compiled

@@ -111,7 +111,7 @@ def check_frame(frame, batch: int | None, sample_rate: int) -> None:
         )
     if None not in (batch, shape[0]) and shape[0] != batch:
         raise InputError(f"the partner's frame: a batch of {shape[0]}, and the state is of {batch}; from another call?")
-    if not tf.is_symbolic_tensor(frame):
+    if isinstance(frame, np.ndarray) or not tf.is_symbolic_tensor(frame):
         check_finite(frame, "the partner's frame")
 
 
