@@ -18,7 +18,6 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic, overload
 
-BITS = (32, 8)
 _LANES = 16
 _BLOCKS = 2
 _COLUMNS = _BLOCKS * _LANES
