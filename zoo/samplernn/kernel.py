@@ -45,12 +45,12 @@ class FusedSampleTiers(FusedSound):
         recurrent = [
             made(_stacked([getattr(getattr(layer, product), part) for layer in layers], shape))
             for product in ("given", "recalled")
-            for part, made in (("kernel", packed), ("bias", _array))
+            for part, made in (("kernel", packed), ("bias", matrices))
         ]
         sizes = np.array([tier.frame_samples for tier in tiers])
-        ends = [(packed(dense.kernel), _array(dense.bias)) for tier in tiers for dense in (tier.entry, tier.up)]
+        ends = [(packed(dense.kernel), matrices(dense.bias)) for tier in tiers for dense in (tier.entry, tier.up)]
         entry, up = zip(*ends[::2], strict=True), zip(*ends[1::2], strict=True)
-        taps = np.split(_array(sound.recent.kernel), sound.taps)
+        taps = np.split(matrices(sound.recent.kernel), sound.taps)
         table = np.stack([token_table(sound.embedding) @ tap for tap in taps]).astype(np.float32)
         width = table.shape[-1]
         hidden = (
@@ -59,7 +59,7 @@ class FusedSampleTiers(FusedSound):
         )
         for i, dense in enumerate(sound.hidden):
             hidden[0][i], hidden[1][i] = dense.kernel, dense.bias
-        logits = packed(sound.logits.kernel), _array(sound.logits.bias)
+        logits = packed(sound.logits.kernel), matrices(sound.logits.bias)
         self._weights = (
             sound.cell == "lstm", sizes, *entry, *recurrent, *up, table, packed(hidden[0]), hidden[1], *logits,
             self.decode, self._initial,
@@ -96,12 +96,8 @@ class FusedSampleTiers(FusedSound):
         _speak_rows(*batch, *self._weights)
 
 
-def _array(weight) -> np.ndarray:
-    return np.ascontiguousarray(np.asarray(weight, np.float32))
-
-
 def _stacked(weights: list, shape: tuple[int, int]) -> np.ndarray:
-    stacked = np.stack([_array(weight) for weight in weights])
+    stacked = np.stack([matrices(weight) for weight in weights])
     return np.ascontiguousarray(stacked.reshape(*shape, *stacked.shape[1:]))
 
 
