@@ -6,16 +6,13 @@
 import numpy as np
 
 from zoo.fused import add, compiled, exp, fill, rectify, sigmoid, tanh
+from zoo.fused_layers import array
 from zoo.products import add_product
 from zoo.tacotron.noise import APART
 
 _ONE = np.float32(1.0)
 # Of `zoo.layers.hashed_uniform`.
 _FIRST, _SECOND, _APART, _SHORT = np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35), np.uint32(APART), np.float32(2.0**-24)
-
-
-def array(weight) -> np.ndarray:
-    return np.ascontiguousarray(np.asarray(weight, np.float32))
 
 
 def prenet_weights(prenet) -> tuple:

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from zoo.fused import compiled, fill
+from zoo.fused_layers import array
 from zoo.products import add_product
 from zoo.tacotron import reading
-from zoo.tacotron.cell_kernel import array, attend, attention_weights, drawing_of, lstm, prenet_into, prenet_weights
+from zoo.tacotron.cell_kernel import attend, attention_weights, drawing_of, lstm, prenet_into, prenet_weights
 
 _LARGEST = 2**15 - 1
 _ROWS = 4

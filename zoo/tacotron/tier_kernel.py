@@ -7,9 +7,9 @@ import numpy as np
 
 from zoo import hearing
 from zoo.fused import compiled
-from zoo.fused_layers import Linear, Recurrent, product
+from zoo.fused_layers import Linear, Recurrent, array, product
 from zoo.fused_tier import Codes, FusedTier, UnconditionalTier
-from zoo.tacotron.cell_kernel import array, attend, attention_weights, drawing_of, lstm, prenet_into, prenet_weights
+from zoo.tacotron.cell_kernel import attend, attention_weights, drawing_of, lstm, prenet_into, prenet_weights
 from zoo.tacotron.encoder import CBHG, ConvolvedRNN
 from zoo.tacotron.tiers import ACOUSTIC_STREAM, DIALOGUE_STREAM
 
