@@ -182,11 +182,14 @@ class Speaker(Learner):
     def listen(self, partner_frame, state) -> dict:
         """Takes in the partner's frame [batch, hop] of the moment that `speak` has just filled."""
 
-    def speak(self, state, seed, temperature=1.0) -> tuple[tf.Tensor, tf.Tensor, dict]:
-        """The own frame [batch, hop] and gate [batch] of this moment, from the past alone, and the state."""
+    def speak(self, state, seed, temperature=1.0, prepared=None) -> tuple[tf.Tensor, tf.Tensor, dict]:
+        """The own frame [batch, hop] and gate [batch] of this moment, from the past alone, and the state.
+
+        `prepared` is that of the sound (`zoo.sound.SoundTier`), for who speaks many frames with the same weights.
+        """
         gate, code, condition, state = self.decide(state, seed)
         frame, sound = self.sound.generate(
-            state["own_past"], gate, condition, state["sound"], self.uniforms(state, seed), temperature
+            state["own_past"], gate, condition, state["sound"], self.uniforms(state, seed), temperature, prepared
         )
         return frame, gate, {**state, "own_past": frame, "sound": sound}
 
@@ -316,11 +319,11 @@ class DialogueModel(Speaker):
             "time": state["time"] + 1,
         }
 
-    def step(self, partner_frame, state, seed, temperature=1.0):
+    def step(self, partner_frame, state, seed, temperature=1.0, prepared=None):
         """One 20 ms frame of dialogue: [batch, hop] in, ([batch, hop], gate [batch], state) out."""
         hearing.check_frame(partner_frame, state["gate"].shape[0], self.config.sample_rate)
         partner_frame = hearing.finite(partner_frame, "the partner's frame")
-        frame, gate, state = self.speak(state, seed, temperature)
+        frame, gate, state = self.speak(state, seed, temperature, prepared)
         return frame, gate, self.listen(partner_frame, state)
 
     def generate(self, partner, n_frames, state, seed, temperature=1.0):
@@ -329,9 +332,10 @@ class DialogueModel(Speaker):
         batch = state["gate"].shape[0] or tf.shape(partner)[0]
         # At once, not in the middle of an hour.
         partner = tf.reshape(hearing.finite(partner, "the partner"), [batch, n_frames, hop])
+        prepared = self.sound.prepared()
 
         def body(t, frames, gates, state):
-            frame, gate, state = self.step(partner[:, t], state, seed, temperature)
+            frame, gate, state = self.step(partner[:, t], state, seed, temperature, prepared)
             return t + 1, frames.write(t, frame), gates.write(t, gate), state
 
         frames = tf.TensorArray(tf.float32, n_frames)

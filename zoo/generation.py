@@ -188,6 +188,8 @@ def attempt(make: Callable, engine: str):
 class GraphVoice:
     """What a model says, by its own graph; one call of TensorFlow a frame.
 
+    Weights that change are heard by the next voice.
+
     Args:
         model, state: of the model.
 
@@ -198,10 +200,11 @@ class GraphVoice:
     def __init__(self, model: Speaker, state: dict):
         self.batch, self.hop = len(state["gate"]), model.config.hop
         self._sample_rate, self._step = model.config.sample_rate, _HeardFirst(model, "speak", state)
+        self._prepared = functions(model).prepared()
 
     def speak(self, seed: int, temperature: float) -> tuple[np.ndarray, np.ndarray]:
         """The own frame of this moment float32 [batch, hop], and the gate bool [batch]."""
-        frame, gate = self._step(tf.constant(seed, tf.int32), tf.constant(temperature, tf.float32))
+        frame, gate = self._step(tf.constant(seed, tf.int32), tf.constant(temperature, tf.float32), self._prepared)
         return frame.numpy(), gate.numpy() > 0
 
     def listen(self, partner_frame: np.ndarray) -> None:
@@ -287,7 +290,8 @@ def functions(model: Speaker) -> types.SimpleNamespace:
 
     if not hasattr(model, "step_functions"):
         halves = {"decide": decide, "speak": model.speak}
-        functions = {"hear": hear, **halves, **{f"listen_{name}": after(half) for name, half in halves.items()}}
+        functions = {"hear": hear, "prepared": model.sound.prepared, **halves}
+        functions |= {f"listen_{name}": after(half) for name, half in halves.items()}
         graphs = {name: tf.function(f, autograph=False, reduce_retracing=True) for name, f in functions.items()}
         # Not a dict: that Keras would track, and a SavedModel would carry it.
         model.step_functions = types.SimpleNamespace(**graphs)

@@ -111,15 +111,17 @@ class Recurrent(keras.layers.Layer):
         states = unroll(self._gates, given, state, kernel, bias, running, initial, self._truncate)
         return tf.transpose(states[..., : self.units], [1, 0, 2]), states[-1]
 
-    def stepper(self):
-        """A step of the present weights for use in a loop: (x [batch, n], state) -> state."""
-        kernels = self.given.kernel, self.given.bias, self.recalled.kernel, self.recalled.bias
+    def prepared(self) -> dict:
+        """The present weights, as `advance` reads them."""
+        return {
+            "given": (self.given.kernel, self.given.bias),
+            "recalled": (self.recalled.kernel, self.recalled.bias),
+        }
 
-        def step(x, state):
-            given, recalled = tf.matmul(x, kernels[0]) + kernels[1], tf.matmul(state[:, : self.units], kernels[2])
-            return self._gates(given, recalled + kernels[3], state)
-
-        return step
+    def advance(self, prepared: dict, given, state) -> tf.Tensor:
+        """A step for use in a loop: given [batch, k n], the product of the input; state -> state."""
+        kernel, bias = prepared["recalled"]
+        return self._gates(given, tf.matmul(state[:, : self.units], kernel) + bias, state)
 
 
 class RecurrentStack(keras.layers.Layer):
@@ -155,18 +157,18 @@ class RecurrentStack(keras.layers.Layer):
             after.append(now)
         return x, after
 
-    def stepper(self):
-        """As of `Recurrent`: (x [batch, n], states) -> y [batch, width], states."""
-        steps = [layer.stepper() for layer in self.stack]
+    def prepared(self) -> list[dict]:
+        return [layer.prepared() for layer in self.stack]
 
-        def step(x, states):
-            after = []
-            for one, state in zip(steps, states, strict=True):
-                after.append(one(x, state))
-                x = after[-1][:, : self.width]
-            return x, after
-
-        return step
+    def advance(self, prepared: list[dict], given, states):
+        """As of `Recurrent`, from the product of the first layer's input: -> y [batch, width], states."""
+        after = []
+        for layer, weights, state in zip(self.stack, prepared, states, strict=True):
+            if after:
+                kernel, bias = weights["given"]
+                given = tf.matmul(after[-1][:, : self.width], kernel) + bias
+            after.append(layer.advance(weights, given, state))
+        return after[-1][:, : self.width], after
 
 
 def _step(gates, given, state, kernel, bias, running, initial):

@@ -76,7 +76,14 @@ class SoundTier(keras.layers.Layer, abc.ABC):
 
     @abc.abstractmethod
     def sample_frame(self, past, gate, condition, state, uniforms, temperature):
-        """As `generate`, where a gate is open; rows with a shut gate may hold anything."""
+        """As `generate`, where a gate is open; rows with a shut gate may hold anything.
+
+        Where there is something to prepare, it is the last argument, and made on the spot if it is not given.
+        """
+
+    def prepared(self):
+        """What `sample_frame` reads of the present weights, for many frames; None where nothing is worth keeping."""
+        return None
 
     def runs(self, sample_rate: int) -> list[tuple[keras.layers.Layer, float]]:
         """Which layers take how many steps in a second of speech, for `zoo.cost`; here all take one a frame."""
@@ -97,7 +104,7 @@ class SoundTier(keras.layers.Layer, abc.ABC):
         """What the compiled loop takes of condition [batch, condition_channels]."""
         return condition
 
-    def generate(self, past, gate, condition, state, uniforms, temperature):
+    def generate(self, past, gate, condition, state, uniforms, temperature, prepared=None):
         """One frame, sample by sample.
 
         Args:
@@ -106,13 +113,16 @@ class SoundTier(keras.layers.Layer, abc.ABC):
             condition: float32 [batch, condition_channels].
             uniforms: float32 [batch, hop] in [0, 1), what decides each sample.
             temperature: of the sound.
+            prepared: of the weights that speak, or None.
 
         Returns:
             float32 [batch, hop], state.
         """
+        told = [past, gate, condition, state, uniforms, tf.cast(temperature, tf.float32)]
+        told += [] if prepared is None else [prepared]
         frame, state = tf.cond(
             tf.reduce_any(gate > 0),
-            lambda: self.sample_frame(past, gate, condition, state, uniforms, tf.cast(temperature, tf.float32)),
+            lambda: self.sample_frame(*told),
             lambda: (tf.zeros_like(past), self.silent(state)),
         )
         return tf.where(gate[:, None] > 0, frame, self.room_tone(uniforms)), state

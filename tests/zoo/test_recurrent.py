@@ -85,12 +85,13 @@ def test_the_gradient_is_that_of_a_plain_loop(rng, cell, truncate):
     weight = rng.standard_normal((BATCH, TIME, UNITS)).astype(np.float32)
 
     def plain():
-        step, start, y = stack.stepper(), stack.initial_state(BATCH), []
+        prepared, start, y = stack.prepared(), stack.initial_state(BATCH), []
+        kernel, bias = prepared[0]["given"]
         state = start
         for t in range(TIME):
             if truncate and t and t % truncate == 0:
                 state = [tf.stop_gradient(each) for each in state]
-            _, state = step(x[:, t], state)
+            _, state = stack.advance(prepared, tf.matmul(x[:, t], kernel) + bias, state)
             state = [tf.where(running[:, t, None] > 0, now, then) for now, then in zip(state, start, strict=True)]
             y.append(state[-1][:, :UNITS])
         return tf.stack(y, axis=1)

@@ -10,7 +10,7 @@ import math
 import keras
 import tensorflow as tf
 
-from zoo.layers import NormalisedDense, mixed_bfloat16, split_positions
+from zoo.layers import LEVELS, NormalisedDense, mixed_bfloat16, split_positions
 from zoo.recurrent import RecurrentStack
 from zoo.sound import SoundTier
 
@@ -45,18 +45,32 @@ class FrameTier(keras.layers.Layer):
         hidden, state = self.recurrent(self.entry(2.0 * frames) + above, state, running)
         return split_positions(self.up(hidden), self.positions), state
 
-    def stepper(self):
-        """A step of the present weights: (frame [batch, samples], above, state) -> below [batch, positions, n]."""
-        weights = [(layer.kernel, layer.bias) for layer in (self.entry, self.up)]
-        recur = self.recurrent.stepper()
+    def prepared(self) -> dict:
+        """The present weights, as `advance` reads them: nothing stands between the entry and the first product."""
+        first = self.recurrent.stack[0].given
+        kernel = first.kernel
+        return {
+            "entry": 2.0 * tf.matmul(self.entry.kernel, kernel),
+            "above": (kernel, tf.linalg.matvec(kernel, self.entry.bias, transpose_a=True) + first.bias),
+            "recurrent": self.recurrent.prepared(),
+            "up": (self.up.kernel, self.up.bias),
+        }
 
-        def step(frame, above, state):
-            (kernel, bias), (up, up_bias) = weights
-            hidden, state = recur(tf.matmul(2.0 * frame, kernel) + bias + above, state)
-            below = tf.matmul(hidden, up) + up_bias
-            return tf.reshape(below, [-1, self.positions, below.shape[-1] // self.positions]), state
+    def given(self, prepared: dict, above):
+        """The part of the first product that is known for many steps: above [batch, n, channels] -> [batch, n, k n]."""
+        kernel, bias = prepared["above"]
+        product = tf.matmul(tf.reshape(above, [-1, kernel.shape[0]]), kernel) + bias
+        return tf.reshape(product, [-1, above.shape[1], kernel.shape[1]])
 
-        return step
+    def advance(self, prepared: dict, frame, given, state):
+        """A step: frame [batch, samples], given [batch, k n] -> below [batch, positions, channels_below], state."""
+        hidden, state = self.recurrent.advance(
+            prepared["recurrent"], tf.matmul(frame, prepared["entry"]) + given, state
+        )
+        kernel, bias = prepared["up"]
+        return tf.reshape(
+            tf.matmul(hidden, kernel) + bias, [-1, self.positions, kernel.shape[1] // self.positions]
+        ), state
 
 
 class SampleTiers(SoundTier):
@@ -160,51 +174,61 @@ class SampleTiers(SoundTier):
             after.append(now)
         return below, after, levels
 
-    @tf.function(jit_compile=True, autograph=False)
-    def sample_frame(self, past, gate, condition, state, uniforms, temperature):
-        tiers, draw = [tier.stepper() for tier in self.tiers], self._drawer(uniforms, temperature)
-        below = self.frame_conditions(condition)
+    def prepared(self):
+        recent = tf.reshape(self.recent.kernel, [self.taps, self.embedding_channels, self.recent.units])
+        # Of all levels; of a number, what it makes is a line.
+        tokens = tf.range(LEVELS) if self.coding.dtype.is_integer else tf.constant([0.0, 1.0])
+        return {
+            "tiers": [tier.prepared() for tier in self.tiers],
+            "table": tf.matmul(self.embedding(tokens)[None], recent),
+            "layers": [(layer.kernel, layer.bias) for layer in (*self.hidden, self.logits)],
+        }
 
-        def descend(depth, above, carried):
-            """Fills what one position of the tier above stands for; `carried` is (i, recent levels, state, samples)."""
-            if depth == len(tiers):
-                return draw(above, carried)
+    @tf.function(jit_compile=True, autograph=False)
+    def sample_frame(self, past, gate, condition, state, uniforms, temperature, prepared=None):
+        prepared = self.prepared() if prepared is None else prepared
+
+        def descend(depth, given, carried):
+            """Fills what one position of the tier above stands for; `carried` is (i, recent tokens, state, samples)."""
+            if depth == len(self.tiers):
+                return self._draw(prepared, given, uniforms, temperature, carried)
             i, recent, state, samples = carried
             sound = self.coding.decode(recent[:, -self.tiers[depth].frame_samples :])
-            below, now = tiers[depth](sound, above, state[depth])
+            below, now = self.tiers[depth].advance(prepared["tiers"][depth], sound, given, state[depth])
             state = [*state[:depth], now, *state[depth + 1 :]]
             return loop(depth + 1, below, (i, recent, state, samples))
 
-        def loop(depth, below, carried):
-            n = below.shape[1]
+        def loop(depth, above, carried):
+            n, is_tier = above.shape[1], depth < len(self.tiers)
+            given = self.tiers[depth].given(prepared["tiers"][depth], above) if is_tier else above
             _, carried = tf.while_loop(
                 lambda k, _: k < n,
-                lambda k, carried: (k + 1, descend(depth, tf.gather(below, k, axis=1), carried)),
+                lambda k, carried: (k + 1, descend(depth, tf.gather(given, k, axis=1), carried)),
                 (tf.constant(0), carried),
             )
             return carried
 
         samples = tf.TensorArray(self.coding.dtype, self.hop, element_shape=past[:, 0].shape)
         recent = self.coding.encode(past[:, -self.tiers[0].frame_samples :])
-        _, _, after, samples = loop(0, below, (tf.constant(0), recent, state, samples))
+        begin = tf.constant(0), recent, state, samples
+        _, _, after, samples = loop(0, self.frame_conditions(condition), begin)
         after = tf.nest.map_structure(
             lambda new, start: tf.where(gate[:, None] > 0, new, start), after, self.initial_state(tf.shape(past)[0])
         )
         return self.coding.decode(tf.transpose(samples.stack())), after
 
-    def _drawer(self, uniforms, temperature):
-        """The perceptron and a draw: (given [batch, sample_channels], carried) -> carried."""
-        first = self.recent.kernel
-        layers = [(layer.kernel, layer.bias) for layer in (*self.hidden, self.logits)]
+    def _draw(self, prepared, given, uniforms, temperature, carried):
+        """The perceptron and a draw; given [batch, sample_channels]."""
+        i, recent, state, samples = carried
+        x, (*hidden, (last, bias)) = given + self._look_up(prepared["table"], recent), prepared["layers"]
+        for kernel, offset in hidden:
+            x = tf.nn.relu(tf.matmul(x, kernel) + offset)
+        token = self.coding.sample(tf.matmul(x, last) + bias, tf.gather(uniforms, i, axis=1), temperature)
+        return i + 1, tf.concat([recent[:, 1:], token[:, None]], axis=1), state, samples.write(i, token)
 
-        def draw(above, carried):
-            i, recent, state, samples = carried
-            seen = self.embedding(recent[:, -self.taps :])
-            x = tf.matmul(tf.reshape(seen, [tf.shape(seen)[0], first.shape[0]]), first) + above
-            for kernel, bias in layers[:-1]:
-                x = tf.nn.relu(tf.matmul(x, kernel) + bias)
-            logits = tf.matmul(x, layers[-1][0]) + layers[-1][1]
-            level = self.coding.sample(logits, tf.gather(uniforms, i, axis=1), temperature)
-            return i + 1, tf.concat([recent[:, 1:], level[:, None]], axis=1), state, samples.write(i, level)
-
-        return draw
+    def _look_up(self, table, recent):
+        """What the perceptron makes of the last tokens: table [taps, tokens, channels], recent [batch, n]."""
+        taps = zip(tf.unstack(table), tf.unstack(recent[:, -self.taps :], axis=1), strict=True)
+        if self.coding.dtype.is_integer:
+            return tf.add_n([tf.gather(tap, token) for tap, token in taps])
+        return tf.add_n([tap[0] + token[:, None] * (tap[1] - tap[0]) for tap, token in taps])
