@@ -175,18 +175,11 @@ class SampleTiers(SoundTier):
         return below, after, levels
 
     def prepared(self):
-        recent = tf.reshape(self.recent.kernel, [self.taps, self.embedding_channels, self.recent.units])
-        # Of all levels; of a number, what it makes is a line.
-        tokens = tf.range(LEVELS) if self.coding.dtype.is_integer else tf.constant([0.0, 1.0])
-        return {
-            "tiers": [tier.prepared() for tier in self.tiers],
-            "table": tf.matmul(self.embedding(tokens)[None], recent),
-            "layers": [(layer.kernel, layer.bias) for layer in (*self.hidden, self.logits)],
-        }
+        return self._prepared(folded=True)
 
     @tf.function(jit_compile=True, autograph=False)
     def sample_frame(self, past, gate, condition, state, uniforms, temperature, prepared=None):
-        prepared = self.prepared() if prepared is None else prepared
+        prepared = self._prepared(folded=False) if prepared is None else prepared
 
         def descend(depth, given, carried):
             """Fills what one position of the tier above stands for; `carried` is (i, recent tokens, state, samples)."""
@@ -217,13 +210,32 @@ class SampleTiers(SoundTier):
         )
         return self.coding.decode(tf.transpose(samples.stack())), after
 
+    def _prepared(self, folded: bool) -> dict:
+        """As `sample_frame` reads the weights; folded is dear, and worth it for more than one frame.
+
+        Nothing bends between what the perceptron is given and its first layer, which is folded into both.
+        """
+        tiers = [tier.prepared() for tier in self.tiers]
+        recent, layers = self.recent.kernel, [(layer.kernel, layer.bias) for layer in (*self.hidden, self.logits)]
+        if folded:
+            (kernel, bias), *layers = layers
+            recent = tf.matmul(recent, kernel)
+            up, up_bias = (tf.matmul(tf.reshape(part, [-1, kernel.shape[0]]), kernel) for part in tiers[-1]["up"])
+            width = self.tiers[-1].positions * kernel.shape[1]
+            tiers[-1]["up"] = tf.reshape(up, [-1, width]), tf.reshape(up_bias + bias, [width])
+        # Of all levels; of a number, what it makes is a line.
+        tokens = tf.range(LEVELS) if self.coding.dtype.is_integer else tf.constant([0.0, 1.0])
+        taps = tf.reshape(recent, [self.taps, self.embedding_channels, recent.shape[1]])
+        return {"tiers": tiers, "table": tf.matmul(self.embedding(tokens)[None], taps), "layers": layers}
+
     def _draw(self, prepared, given, uniforms, temperature, carried):
-        """The perceptron and a draw; given [batch, sample_channels]."""
+        """The perceptron and a draw; given [batch, channels of the first layer that is not folded away]."""
         i, recent, state, samples = carried
-        x, (*hidden, (last, bias)) = given + self._look_up(prepared["table"], recent), prepared["layers"]
-        for kernel, offset in hidden:
-            x = tf.nn.relu(tf.matmul(x, kernel) + offset)
-        token = self.coding.sample(tf.matmul(x, last) + bias, tf.gather(uniforms, i, axis=1), temperature)
+        x, layers = given + self._look_up(prepared["table"], recent), prepared["layers"]
+        folded = len(self.hidden) + 1 - len(layers)
+        for depth, (kernel, bias) in enumerate(layers, start=folded):
+            x = tf.matmul(tf.nn.relu(x) if depth else x, kernel) + bias
+        token = self.coding.sample(x, tf.gather(uniforms, i, axis=1), temperature)
         return i + 1, tf.concat([recent[:, 1:], token[:, None]], axis=1), state, samples.write(i, token)
 
     def _look_up(self, table, recent):
