@@ -33,8 +33,10 @@ def product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 def sample_categorical(logits: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
     """Inverse-CDF draw: `logits` [..., n] and `uniform` [...] in [0, 1) to int32 [...]."""
+    # Not divided by their sum, for which XLA makes each power again on a CPU, one by one.
+    shares = tf.exp(logits - tf.reduce_max(logits, axis=-1, keepdims=True))
     # Summed in float64: in float32, two ways of adding up would differ in one draw of a hundred thousand.
-    cumulative = running_sum(tf.cast(tf.nn.softmax(logits), tf.float64))
+    cumulative = running_sum(tf.cast(shares, tf.float64))
     threshold = tf.cast(uniform, tf.float64)[..., None] * cumulative[..., -1:]
     below = tf.reduce_sum(tf.cast(cumulative < threshold, tf.int32), axis=-1)
     return tf.minimum(below, logits.shape[-1] - 1)
