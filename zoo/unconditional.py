@@ -57,9 +57,10 @@ class UnconditionalModel(Speaker):
 
     def generate(self, channels, n_frames, seed, temperature=1.0):
         """Audio float32 [channels, n_frames * hop]."""
+        prepared = self.sound.prepared()
 
         def body(t, frames, state):
-            frame, _, state = self.speak(state, seed, temperature)
+            frame, _, state = self.speak(state, seed, temperature, prepared)
             return t + 1, frames.write(t, frame), self.listen(frame, state)
 
         frames = tf.TensorArray(tf.float32, n_frames)

@@ -128,9 +128,10 @@ class VocoderModel(Speaker):
         n_frames = tf.shape(target)[1] // hop
         target = hearing.finite(target, "the recording")
         frames = tf.reshape(tf.pad(target[:, : n_frames * hop], [[0, 0], [0, hop]]), [-1, n_frames + 1, hop])
+        prepared = self.sound.prepared()
 
         def body(t, said, state):
-            frame, _, state = self.speak(state, seed, temperature)
+            frame, _, state = self.speak(state, seed, temperature, prepared)
             return t + 1, said.write(t, frame), self.listen(frames[:, t + 1], state)
 
         state = self.listen(frames[:, 0], self.initial_state(tf.shape(target)[0]))
