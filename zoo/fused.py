@@ -6,20 +6,18 @@ graph.
 
 import abc
 import concurrent.futures
-import functools
-import hashlib
 import math
 import os
-import pathlib
 
-import numba
 import numpy as np
 import tensorflow as tf
+from numba.core import types
+from numba.extending import overload
 
 from zoo.coding import COMPONENTS, LOG_SCALE, SHARPEST, STEP, Levels
+from zoo.compiling import HOW, part
 from zoo.layers import LEVELS
 
-_HERE = pathlib.Path(__file__).resolve().parent
 # exp(x) = 2^n exp(r) with r within half of ln 2; there the polynomial through seven Chebyshev nodes is off by 5e-9.
 _LOG2_E, _LN_2 = np.float32(1.0 / math.log(2.0)), np.float32(math.log(2.0))
 _LEAST_EXPONENT, _MOST_EXPONENT = np.float32(-87.0), np.float32(88.0)
@@ -35,28 +33,6 @@ _MOST_TANH, _MOST_SIGMOID = np.float32(20.0), np.float32(60.0)
 _BLOCK = 16
 # As of the graph: how near the ends a draw within one logistic may lie.
 _NEAREST = np.float32(1e-5)
-
-
-def compiled(function):
-    """A function as machine code, kept on disk for the next process.
-
-    numba's own cache does not see that a function that is called, in another file, has changed: so it has a folder
-    for each version of the kernels.
-    """
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(pathlib.Path(before or _HERE / "__pycache__") / f"kernels-{kernels_version()}")
-    try:
-        # Python's division by zero would keep the loops from being vectorised.
-        return numba.njit(fastmath=True, nogil=True, cache=True, error_model="numpy")(function)
-    finally:
-        numba.config.CACHE_DIR = before
-
-
-@functools.cache
-def kernels_version() -> str:
-    """Changes with the source of any kernel."""
-    sources = [*sorted(_HERE.glob("fused*.py")), _HERE / "products.py", *sorted(_HERE.glob("*/*kernel.py"))]
-    return hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()[:16]
 
 
 class CompiledSound(abc.ABC):
@@ -122,8 +98,8 @@ class FusedSound(CompiledSound):
         super().__init__(sound)
         self._coding = sound.coding
         of_levels = isinstance(sound.coding, Levels)
-        # Of numbers there is nothing to look up.
-        self.decode = sound.coding.decode(tf.range(LEVELS)).numpy() if of_levels else np.zeros(0, np.float32)
+        # Of numbers there is nothing to look up; what a sample is drawn from is compiled by this.
+        self.decode = np.array(sound.coding.decode(tf.range(LEVELS))) if of_levels else None
         self._edges = sound.coding.edges().numpy() if of_levels else None
         self._context_samples = context_samples
 
@@ -176,7 +152,7 @@ class FusedSound(CompiledSound):
         return np.searchsorted(self._edges, sound, side="right").astype(np.float32)
 
 
-@compiled
+@part
 def exp(x):
     """e^x within 3e-7 of it; unlike the library's, it is vectorised."""
     x = min(max(x, _LEAST_EXPONENT), _MOST_EXPONENT)
@@ -186,24 +162,24 @@ def exp(x):
     return y * np.int32(np.int32(n + _BIAS) << _MANTISSA_BITS).view(np.float32)
 
 
-@compiled
+@part
 def tanh(x):
     return _ONE - _TWO / (_ONE + exp(_TWO * x))
 
 
-@compiled
+@part
 def sigmoid(x):
     return _ONE / (_ONE + exp(-x))
 
 
-@compiled
+@part
 def gated(x, gate):
     """tanh(x) sigmoid(gate), by one division; beyond the bounds float32 has no nearer value."""
     grown, shut = exp(min(_TWO * x, _MOST_TANH)), exp(min(-gate, _MOST_SIGMOID))
     return (grown - _ONE) / ((_ONE + grown) * (_ONE + shut))
 
 
-@compiled
+@part
 def add_token(total, token, table):
     """total += the row of a level [256, n], or what a linear layer of one number, [2, n], makes of it."""
     if table.shape[0] == LEVELS:
@@ -222,21 +198,31 @@ def token_table(embedding) -> np.ndarray:
     return np.stack([np.asarray(embedding.kernel, np.float32), np.asarray(embedding.bias, np.float32)])
 
 
-@compiled
+@part
 def as_sound(token, decode):
     """A token's sample in [-1, 1]."""
-    return decode[int(token)] if decode.shape[0] else token
+    if decode is None:
+        return token
+    return decode[int(token)]
 
 
-@compiled
-def draw(parameters, uniform, inverse_temperature, room):
+def draw(parameters, uniform, inverse_temperature, room, decode):
     """A token of what was predicted: of 256 logits, or of a mixture of logistics; room [parameters]."""
-    if parameters.shape[0] == LEVELS:
-        return np.float32(sample(parameters, uniform, inverse_temperature, room))
-    return sample_logistics(parameters, uniform, inverse_temperature, room)
+    raise NotImplementedError("for compiled loops")
 
 
-@compiled
+@overload(draw, jit_options=HOW)
+def _draw(parameters, uniform, inverse_temperature, room, decode):
+    if isinstance(decode, types.NoneType):
+        return lambda parameters, uniform, inverse_temperature, room, decode: sample_logistics(
+            parameters, uniform, inverse_temperature, room
+        )
+    return lambda parameters, uniform, inverse_temperature, room, decode: np.float32(
+        sample(parameters, uniform, inverse_temperature, room)
+    )
+
+
+@part
 def sample(logits, uniform, inverse_temperature, shares):
     """Inverse-CDF draw from a softmax; summed in float64, as in the graph, and by blocks, of which one is searched."""
     highest = logits[0]
@@ -262,7 +248,7 @@ def sample(logits, uniform, inverse_temperature, shares):
     return level
 
 
-@compiled
+@part
 def sample_logistics(parameters, uniform, inverse_temperature, cumulative):
     """As `zoo.coding.Logistics.sample`: parameters [30] -> a 16-bit sample."""
     highest = parameters[0]
@@ -283,20 +269,20 @@ def sample_logistics(parameters, uniform, inverse_temperature, cumulative):
     return np.float32(min(max(np.rint(drawn * _STEPS) * _STEP, -_ONE), _ONE - _STEP))
 
 
-@compiled
+@part
 def fill(x, values):
     """x[:] = values, as a loop that is vectorised in place."""
     for i in range(x.shape[0]):
         x[i] = values[i]
 
 
-@compiled
+@part
 def add(total, part):
     for i in range(total.shape[0]):
         total[i] += part[i]
 
 
-@compiled
+@part
 def rectify(x):
     for i in range(x.shape[0]):
         x[i] = max(x[i], np.float32(0.0))

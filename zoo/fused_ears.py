@@ -9,7 +9,7 @@ import numpy as np
 
 from datasets import features
 from zoo import pitch
-from zoo.fused import compiled
+from zoo.compiling import compiled, part
 from zoo.fused_layers import array, product
 from zoo.hearing import BRIDGE_FRAMES
 from zoo.prosody import DB_PER_UNIT, EARLIER_FRAMES, LARGEST
@@ -63,10 +63,15 @@ class Ears:
         spectrum = np.fft.rfft(windows, self._length)
         power = np.empty((batch, len(self._filters)), np.float32)
         smooth = np.empty((batch, len(self._of_mean)), np.float32)
-        _power_rows(power, smooth, spectrum, means, self._of_mean)
+        _power_rows(power, smooth, _parts(spectrum), means, _parts(self._of_mean))
         self.mel = np.log(product(power, self._filters) + _LOWEST_POWER)
         likeness = product(smooth, self._correlate)
         _hear_rows(levels_db, likeness, *self._known, self.quiet, self.spurt, *self._intonation, self.prosody)
+
+
+def _parts(numbers: np.ndarray) -> np.ndarray:
+    """Complex [..., n] as real and imaginary ones [..., n, 2]."""
+    return numbers.view(np.float64).reshape(*numbers.shape, 2)
 
 
 @compiled
@@ -90,14 +95,12 @@ def _power_rows(power, smooth, spectrum, means, of_mean):
     """Of every second bin, and of the lowest ones of the sound without its mean."""
     for row in range(len(power)):
         for i in range(power.shape[1]):
-            power[row, i] = _power(spectrum[row, 2 * i])
+            real, imaginary = spectrum[row, 2 * i, 0], spectrum[row, 2 * i, 1]
+            power[row, i] = real * real + imaginary * imaginary
         for i in range(smooth.shape[1]):
-            smooth[row, i] = _power(spectrum[row, i] - means[row] * of_mean[i])
-
-
-@compiled
-def _power(bin_):
-    return np.float32(bin_.real * bin_.real + bin_.imag * bin_.imag)
+            real = spectrum[row, i, 0] - means[row] * of_mean[i, 0]
+            imaginary = spectrum[row, i, 1] - means[row] * of_mean[i, 1]
+            smooth[row, i] = real * real + imaginary * imaginary
 
 
 @compiled
@@ -110,27 +113,15 @@ def _hear_rows(level_db, likeness, speech_db, cost, octaves, quiet, spurt, recen
         spurt[row] = 0 if onset else spurt[row] + 1
         strength, octave = _period(likeness[row], cost, octaves)
         voiced = speech and strength > _VOICED
-        before = recent[row]
-        now = np.zeros(4, np.float32)
-        if voiced:
-            now[0], now[1] = octave, _ONE
-        if speech:
-            now[2], now[3] = level_db[row] / _DB_PER_UNIT, _ONE
+        for at in range(0, 4, 2):
+            there, now = (voiced, octave) if at == 0 else (speech, level_db[row] / _DB_PER_UNIT)
+            _follow(recent[row], sums[row], held[row], at, there, now)
         for i in range(4):
-            sums[row, i] += now[i]
-        for at in (0, 2):
-            if voiced if at == 0 else speech:
-                held[row, at], held[row, at + 1] = _against(before, now, sums[row], at)
-        # Loops: numba takes long over assignments of parts of arrays.
-        for i in range(4):
-            for j in range(len(before) - 1):
-                before[j, i] = before[j + 1, i]
-            before[-1, i] = now[i]
             heard[row, i] = held[row, i]
-        heard[row, 4] = now[1]
+        heard[row, 4] = _ONE if voiced else _ZERO
 
 
-@compiled
+@part
 def _period(likeness, cost, octaves):
     """How much a frame is like itself a period later, and the octave of that rate."""
     power = likeness[0] + _LEAST_POWER
@@ -142,23 +133,30 @@ def _period(likeness, cost, octaves):
     return likeness[1 + best] / power, octaves[best]
 
 
-@compiled
-def _against(before, now, total, at):
-    """A mean over the last frames against that of all, and against that over those before the last."""
-    earlier = last = frames_earlier = _ZERO
-    frames = now[at + 1]
-    last = now[at]
-    for i in range(EARLIER_FRAMES):
-        earlier += before[i, at]
-        frames_earlier += before[i, at + 1]
-    for i in range(EARLIER_FRAMES, len(before)):
-        last += before[i, at]
-        frames += before[i, at + 1]
-    last /= frames
-    rise = last - earlier / frames_earlier if frames_earlier > 0 else _ZERO
-    return _clipped(last - total[at] / total[at + 1]), _clipped(rise)
+@part
+def _follow(before, total, held, at, there, now):
+    """A value that is there or not: its mean over the last frames against that of all, and against that before them."""
+    frames = _ONE if there else _ZERO
+    now *= frames
+    total[at] += now
+    total[at + 1] += frames
+    if there:
+        earlier, last = _ZERO, now
+        frames_earlier = _ZERO
+        for i in range(EARLIER_FRAMES):
+            earlier += before[i, at]
+            frames_earlier += before[i, at + 1]
+        for i in range(EARLIER_FRAMES, len(before)):
+            last += before[i, at]
+            frames += before[i, at + 1]
+        last /= frames
+        rise = last - earlier / frames_earlier if frames_earlier > 0 else _ZERO
+        held[at], held[at + 1] = _clipped(last - total[at] / total[at + 1]), _clipped(rise)
+    for i in range(len(before) - 1):
+        before[i, at], before[i, at + 1] = before[i + 1, at], before[i + 1, at + 1]
+    before[-1, at], before[-1, at + 1] = now, _ONE if there else _ZERO
 
 
-@compiled
+@part
 def _clipped(x):
     return min(max(x, -_LARGEST), _LARGEST)

@@ -6,7 +6,8 @@ layer keeps its past in a ring, in place.
 
 import numpy as np
 
-from zoo.fused import add, compiled, fill, rectify, sigmoid, tanh
+from zoo.compiling import compiled, part
+from zoo.fused import add, fill, rectify, sigmoid, tanh
 from zoo.layers import GatedStack
 from zoo.products import add_product
 from zoo.recurrent import RecurrentStack
@@ -23,7 +24,8 @@ _ACTIVATIONS = ("", "relu", "tanh")
 
 
 def array(weight) -> np.ndarray:
-    return np.ascontiguousarray(np.asarray(weight, np.float32))
+    """A copy that may be written to: to numba, others are of another type, and a function is compiled for each."""
+    return np.array(weight, np.float32, order="C")
 
 
 def product(x: np.ndarray, matrix: np.ndarray) -> np.ndarray:
@@ -112,7 +114,7 @@ def uniforms(seed: int, number: int, shape: tuple[int, ...]) -> np.ndarray:
     return drawn
 
 
-@compiled
+@part
 def _philox(a, b, c, d, key, other):
     for _ in range(_ROUNDS):
         one, two = np.uint64(a) * _FACTORS[0], np.uint64(c) * _FACTORS[1]
@@ -126,7 +128,7 @@ def _philox(a, b, c, d, key, other):
     return a, b, c, d
 
 
-@compiled
+@part
 def _unit(bits):
     return np.uint32((bits & _MANTISSA) | _EXPONENT_OF_ONE).view(np.float32) - np.float32(1.0)
 

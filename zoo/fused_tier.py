@@ -10,8 +10,9 @@ from datasets import hazard
 from datasets.dialogue import FRAMES_PER_SECOND
 from zoo import hearing
 from zoo.acoustic import AcousticTier, PureTier
+from zoo.compiling import compiled, part
 from zoo.dialogue_tier import DialogueTier
-from zoo.fused import compiled, exp, sigmoid
+from zoo.fused import exp, sigmoid
 from zoo.fused_ears import Ears
 from zoo.fused_layers import ENCODERS, Linear, array, product, uniforms
 from zoo.pace import PRIOR_TOGGLES
@@ -47,7 +48,10 @@ class UnconditionalTier:
 
     Attributes:
         frame: how many frames were decided and heard.
+        compiled_in: name of the file with the functions that take longest to compile.
     """
+
+    compiled_in = "fused_layers"
 
     def __init__(self, model, state: dict):
         self._hop, self.frame = model.config.hop, int(state["time"])
@@ -80,6 +84,11 @@ class UnconditionalTier:
         """Takes in the partner's float32 [batch, hop] of the frame that was decided last."""
         self.frame += 1
 
+    def compile(self) -> None:
+        """Compiles what a frame takes, or reads it from the cache; the tier is of no use afterwards."""
+        self.decide(0)
+        self.listen(np.zeros((self._batch, self._hop), np.float32))
+
     def _decide(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
         return np.ones(self._batch, bool), np.zeros((self._batch, 0), np.float32)
 
@@ -94,6 +103,8 @@ class FusedTier(UnconditionalTier):
         model: `zoo.agent.DialogueModel`.
         state: of the model.
     """
+
+    compiled_in = "fused_tier"
 
     def __init__(self, model, state: dict):
         super().__init__(model, state)
@@ -219,7 +230,7 @@ def _draw_rows(codes, gate, logits, uniform):
             codes[row] = code
 
 
-@compiled
+@part
 def _cell(speaks, age):
     """As `zoo.hearing.cell`."""
     index = len(_EDGES) + 1 if speaks else 0
@@ -233,9 +244,10 @@ def _know_rows(features, heard, cells, gate, own_age, quiet, spurt, roles):
     """Features of the dialogue tier but mel and prosody, those of the turn cue but prosody, and both cells."""
     for row in range(len(gate)):
         own = cells[row, 0] = _cell(gate[row] > 0, own_age[row])
-        partner = cells[row, 1] = _cell(quiet[row] == 0, quiet[row] if quiet[row] else spurt[row] + 1)
+        partner = cells[row, 1] = _cell(quiet[row] == 0, quiet[row] if quiet[row] else np.int32(spurt[row] + 1))
         told = features[row]
-        told[:] = _ZERO
+        for i in range(len(told)):
+            told[i] = _ZERO
         told[own] = told[_CELLS + partner] = _ONE
         told[2 * _CELLS] = np.log1p(np.float32(own_age[row])) * _LOG_AGE
         told[2 * _CELLS + 1] = np.log1p(np.float32(quiet[row])) * _LOG_AGE
@@ -264,7 +276,7 @@ def _toggle_rows(
 ):
     """As `zoo.turn_cue.TurnCue`, `zoo.pace.log_pace` and the draw of the gate; gate, age and pace go on in place."""
     for row in range(len(gate)):
-        own, partner = cells[row]
+        own, partner = cells[row, 0], cells[row, 1]
         logit = table[role[row], own, partner] + residual[row]
         speaks = gate[row] > 0
         if not speaks and quiet[row] > 0:
@@ -284,6 +296,6 @@ def _toggle_rows(
             own_age[row] += 1
 
 
-@compiled
+@part
 def _log_sigmoid(x):
     return min(x, _ZERO) - np.log1p(np.exp(-abs(x)))

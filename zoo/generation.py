@@ -5,6 +5,7 @@ TensorFlow, `fused` a kernel compiled by numba, where the sound tier has one. `i
 to 8 bits (`zoo.products`): it draws by the same numbers from what is nearly the same.
 """
 
+import contextlib
 import dataclasses
 import types
 from collections.abc import Callable, Sequence
@@ -159,14 +160,15 @@ def kernel_of(model: Speaker, state: dict, engine: str = "fused"):
     def ready():
         kernel = model.sound.fused(BITS[engine])
         if kernel:
+            from zoo import compiling
             from zoo.fused_tier import tier_of
 
-            batch, tier = len(state["gate"]), tier_of(model, state)
-            conditions = model.sound.frame_conditions(tf.zeros([batch, model.sound.condition_channels]))
-            kernel.compile(conditions.numpy(), kernel.buffers(state["sound"]))
+            tier = tier_of(model, state)
+            conditions = model.sound.frame_conditions(tf.zeros([len(state["gate"]), model.sound.condition_channels]))
+            with compiling.beside(tier.compile, tier.compiled_in) if tier else contextlib.nullcontext():
+                kernel.compile(conditions.numpy(), kernel.buffers(state["sound"]))
             if tier:
-                tier.decide(0)
-                tier.listen(np.zeros((batch, model.config.hop), np.float32))
+                tier.compile()
         return kernel
 
     return attempt(ready, engine)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from zoo.fused import FusedSound, compiled, draw
+from zoo.compiling import compiled
+from zoo.fused import FusedSound, draw
 from zoo.layers import LEVELS
 from zoo.products import Packed, add_product, nth, nth_of, operand, room_for
 
@@ -74,7 +75,7 @@ def seconds(kernel: FusedSound, conditions: np.ndarray, buffers: np.ndarray, rou
         if isinstance(product.weights, Packed):
             found["rounding"] += product.a_sample * _best(functools.partial(_operands, vector, product.weights), rounds)
     found["nonlinear"] = sum(a_sample * _best(run, rounds) for run, a_sample in work.nonlinear)
-    found["draw"] = _best(_draw(work.parameters), rounds)
+    found["draw"] = _best(_draw(work.parameters, kernel.decode), rounds)
     rest = _whole(kernel, conditions, buffers, rounds) - sum(found.values())
     return {**found, "rest": max(rest, 0.0)}
 
@@ -127,9 +128,9 @@ def _bytes(weights) -> int:
     return weights.levels.nbytes if isinstance(weights, Packed) else weights.nbytes
 
 
-def _draw(parameters: int) -> Callable[[int], None]:
+def _draw(parameters: int, decode: np.ndarray | None) -> Callable[[int], None]:
     flat, uniforms = np.zeros(parameters, np.float32), np.linspace(0.0, 0.99, LEVELS, dtype=np.float32)
-    return functools.partial(_draws, flat, uniforms, np.zeros(parameters, np.float32))
+    return functools.partial(_draws, flat, uniforms, np.zeros(parameters, np.float32), decode)
 
 
 def _whole(kernel, conditions, buffers, rounds: int) -> float:
@@ -156,14 +157,14 @@ def _operands(vector, weights, times):
     """Of weights of 8 bits, where a vector is rounded."""
     room, total = room_for(weights, vector.shape[0]), np.float32(0.0)
     for i in range(times):
-        levels, scale, _ = operand(vector, room)
+        levels, scale = operand(vector, room)
         total += np.float32(levels[i % vector.shape[0]]) * scale
     return total
 
 
 @compiled
-def _draws(flat, uniforms, shares, times):
+def _draws(flat, uniforms, shares, decode, times):
     token = np.float32(0.0)
     for i in range(times):
-        token += draw(flat, uniforms[i % uniforms.shape[0]], np.float32(1.0), shares)
+        token += draw(flat, uniforms[i % uniforms.shape[0]], np.float32(1.0), shares, decode)
     return token

@@ -7,7 +7,8 @@ import tensorflow as tf
 from datasets.errors import InputError
 from tests.zoo import subjects
 from zoo import generation
-from zoo.fused import FusedSound, kernels_version
+from zoo.compiling import kernels_version
+from zoo.fused import FusedSound
 from zoo.wavenet import kernel
 
 QUIET = np.zeros((1, 400), np.float32)

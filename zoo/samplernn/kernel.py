@@ -8,18 +8,8 @@ import functools
 
 import numpy as np
 
-from zoo.fused import (
-    FusedSound,
-    add,
-    add_token,
-    as_sound,
-    compiled,
-    draw,
-    rectify,
-    sigmoid,
-    tanh,
-    token_table,
-)
+from zoo.compiling import compiled, inlined, part
+from zoo.fused import FusedSound, add, add_token, as_sound, draw, fill, rectify, sigmoid, tanh, token_table
 from zoo.parts import Product, Work
 from zoo.products import add_product, matrices, nth, nth_of, operand, room_for
 
@@ -60,8 +50,10 @@ class FusedSampleTiers(FusedSound):
         for i, dense in enumerate(sound.hidden):
             hidden[0][i], hidden[1][i] = dense.kernel, dense.bias
         logits = packed(sound.logits.kernel), matrices(sound.logits.bias)
+        # What is None is left out of the loop when it is compiled.
+        lstm = True if sound.cell == "lstm" else None
         self._weights = (
-            sound.cell == "lstm", sizes, *entry, *recurrent, *up, table, packed(hidden[0]), hidden[1], *logits,
+            lstm, sizes, *entry, *recurrent, *up, table, packed(hidden[0]), hidden[1], *logits,
             self.decode, self._initial,
         )  # fmt: skip
 
@@ -101,7 +93,7 @@ def _stacked(weights: list, shape: tuple[int, int]) -> np.ndarray:
     return np.ascontiguousarray(stacked.reshape(*shape, *stacked.shape[1:]))
 
 
-@compiled
+@part
 def _gru(state, given, recalled):
     n = state.shape[0]
     for i in range(n):
@@ -110,7 +102,7 @@ def _gru(state, given, recalled):
         state[i] = update * state[i] + (_ONE - update) * candidate
 
 
-@compiled
+@part
 def _lstm(state, given, recalled):
     n = state.shape[0] // 2
     for i in range(n):
@@ -126,29 +118,29 @@ def _cells(state, given, recalled, lstm, times):
         _step(state, given, recalled, lstm)
 
 
-@compiled
+@part
 def _step(state, given, recalled, lstm):
-    if lstm:
-        _lstm(state, given, recalled)
-    else:
+    if lstm is None:
         _gru(state, given, recalled)
+    else:
+        _lstm(state, given, recalled)
 
 
-@compiled
+@inlined
 def _advance(x, state, lstm, kernel, bias, own_kernel, own_bias, room):
     """One step of the layers of a tier: x [n] becomes the output, state [layers, s] goes on."""
     n = x.shape[0]
     given, recalled = np.empty(bias.shape[1], np.float32), np.empty(bias.shape[1], np.float32)
     for layer in range(state.shape[0]):
-        given[:] = bias[layer]
+        fill(given, bias[layer])
         add_product(given, operand(x, room), nth(kernel, layer))
-        recalled[:] = own_bias[layer]
+        fill(recalled, own_bias[layer])
         add_product(recalled, operand(state[layer, :n], room), nth(own_kernel, layer))
         _step(state[layer], given, recalled, lstm)
-        x[:] = state[layer, :n]
+        fill(x, state[layer, :n])
 
 
-@compiled
+@inlined
 def _speak(
     frame, past, conditions, state, uniforms, inverse_temperature, told, predicted,
     lstm, sizes, entry, entry_bias, given, given_bias, recalled, recalled_bias, up, up_bias,
@@ -157,7 +149,7 @@ def _speak(
     """Fills one frame of one speaker; state [tiers, layers, s] goes on."""
     span, taps, width = past.shape[0], table.shape[0], table.shape[2]
     tokens = np.empty(span + frame.shape[0], np.float32)
-    tokens[:span] = past
+    fill(tokens, past)
     sound = np.empty(tokens.shape[0], np.float32)
     for k in range(span):
         sound[k] = _TWO * as_sound(past[k], decode)
@@ -175,7 +167,7 @@ def _speak(
         for tier in range(sizes.shape[0]):
             size = sizes[tier]
             if i % size == 0:
-                x[:] = entry_bias[tier]
+                fill(x, entry_bias[tier])
                 if tier == 0:
                     add(x, conditions[i // size])
                 else:
@@ -187,22 +179,22 @@ def _speak(
                     room,
                 )  # fmt: skip
                 handed = below[tier, : up_bias[tier].shape[0]]
-                handed[:] = up_bias[tier]
+                fill(handed, up_bias[tier])
                 add_product(handed, operand(x, room), up[tier])
         at = i % taps * width
-        head[:] = below[-1, at : at + width]
+        fill(head, below[-1, at : at + width])
         for k in range(taps):
             add_token(head, tokens[now - taps + k], table[k])
         for layer in range(hidden_bias.shape[0]):
-            rectified[:] = hidden_bias[layer]
+            fill(rectified, hidden_bias[layer])
             add_product(rectified, operand(head, room), nth(hidden, layer))
             rectify(rectified)
-            head[:] = rectified
-        scores[:] = logits_bias
+            fill(head, rectified)
+        fill(scores, logits_bias)
         add_product(scores, operand(head, room), logits)
-        tokens[now] = draw(scores, uniforms[i], inverse_temperature, shares)
+        tokens[now] = draw(scores, uniforms[i], inverse_temperature, shares, decode)
         if told.shape[0]:
-            predicted[i] = scores
+            fill(predicted[i], scores)
             tokens[now] = told[i]
         frame[i] = as_sound(tokens[now], decode)
         sound[now] = _TWO * frame[i]
@@ -223,4 +215,6 @@ def _speak_rows(
                 table, hidden, hidden_bias, logits, logits_bias, decode,
             )  # fmt: skip
         else:
-            states[row] = initial
+            for tier in range(sizes.shape[0]):
+                for layer in range(initial.shape[1]):
+                    fill(states[row, tier, layer], initial[tier, layer])

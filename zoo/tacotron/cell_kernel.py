@@ -5,7 +5,8 @@
 
 import numpy as np
 
-from zoo.fused import add, compiled, exp, fill, rectify, sigmoid, tanh
+from zoo.compiling import inlined, part
+from zoo.fused import add, exp, fill, rectify, sigmoid, tanh
 from zoo.fused_layers import array
 from zoo.products import add_product
 from zoo.tacotron.noise import APART
@@ -36,7 +37,7 @@ def attention_weights(weights: list) -> tuple:
     return query, bias, energy, array(filters.reshape(-1, filters.shape[-1]) @ product)
 
 
-@compiled
+@inlined
 def prenet_into(y, x, weights, seed, stream, frame, row):
     """As `Prenet`: x [n] -> y [width]."""
     kernels, biases, dropout = weights
@@ -52,7 +53,7 @@ def prenet_into(y, x, weights, seed, stream, frame, row):
     fill(y, x)
 
 
-@compiled
+@inlined
 def attend(shares, context, hidden, memory, keys, before, attended, lag, weights):
     """As `zoo.tacotron.attention.align`.
 
@@ -90,11 +91,12 @@ def attend(shares, context, hidden, memory, keys, before, attended, lag, weights
         shares[i] /= total
         before[i] = shares[i]
         attended[i] += shares[i]
-    context[:] = np.float32(0.0)
+    for j in range(context.shape[0]):
+        context[j] = np.float32(0.0)
     add_product(context, shares[:entries], memory)
 
 
-@compiled
+@part
 def lstm(pre, hidden, cell, zoneout, drawing, first):
     """As `zoneout_lstm`, in place.
 
@@ -113,20 +115,20 @@ def lstm(pre, hidden, cell, zoneout, drawing, first):
         cell[i] = cell[i] if uniform(drawing, first + n + i) < zoneout else new_cell
 
 
-@compiled
+@part
 def drawing_of(seed, stream, frame, row):
     """What `zoo.tacotron.noise.uniform` has stirred before it comes to a unit; seed and row uint32."""
     bits = _stir(np.uint32(0), np.uint32(seed + np.uint32(stream) * _APART))
     return _stir(_stir(bits, np.uint32(frame)), row)
 
 
-@compiled
+@part
 def uniform(drawing, unit):
     """The number of a unit, in [0, 1)."""
     return np.float32(_stir(drawing, np.uint32(unit)) >> np.uint32(8)) * _SHORT
 
 
-@compiled
+@part
 def _stir(bits, place):
     """One number of `zoo.layers.hashed_uniform`."""
     bits = np.uint32(bits + place)

@@ -10,7 +10,8 @@ import numpy as np
 import scipy.special
 
 from zoo import pitch
-from zoo.fused import CompiledSound, compiled, exp, fill, rectify, sigmoid, tanh
+from zoo.compiling import compiled, part
+from zoo.fused import CompiledSound, exp, fill, rectify, sigmoid, tanh
 from zoo.products import add_product, matrices, operand, room_for
 from zoo.tacotron.sound import LOUDEST, MIDDLE_HZ, NEAREST, SHARPEST
 from zoo.tacotron.vocoder import spread
@@ -73,7 +74,8 @@ class FusedMelSound(CompiledSound):
         """
         parts = np.zeros((len(gate), 3, *self._shape), np.float32)
         voicings = np.zeros((len(gate), 2), np.float32)
-        _predict_rows(np.arange(len(gate)), gate, conditions, buffers, parts, voicings, *self._network)
+        told = np.ascontiguousarray(conditions)
+        _predict_rows(np.arange(len(gate)), gate, told, buffers, parts, voicings, *self._network)
         return parts, voicings
 
     def _speak_rows(self, rows, frames, gate, conditions, buffers, uniforms, temperature) -> None:
@@ -101,7 +103,9 @@ def _predict_rows(
     """Fills `parts` and `voicings` where the gate is open, and moves the histories on."""
     steps, bands = parts.shape[2], parts.shape[3]
     outputs = mel_bias.shape[0] // (steps * bands)
-    widest = max(taps * widths.max(), max(hidden_bias.shape[0], conditions.shape[1]))
+    widest = max(hidden_bias.shape[0], conditions.shape[1])
+    for width in widths:
+        widest = max(widest, taps * width)
     room = room_for(hidden, widest)
     head, told = np.empty_like(hidden_bias), np.empty_like(mel_bias)
     for row in rows:
@@ -144,7 +148,7 @@ def _predict_rows(
                 part[1, step, b] = part[0, step, b] + x[step, b]
 
 
-@compiled
+@part
 def _roll(buffer, starts, widths, steps):
     """Histories after a frame with a shut gate, of which every layer read zeros."""
     for layer in range(widths.shape[0]):
@@ -188,7 +192,7 @@ def _source_rows(
         fill(kept, source[samples:])
 
 
-@compiled
+@part
 def _pulses(sound, hz, phase, sample_rate):
     """As `zoo.pitch.pulses`, summed by Clenshaw's recurrence; fills `sound` and returns the phase."""
     samples = sound.shape[0]
@@ -222,7 +226,8 @@ def _overlap_rows(rows, gate, shaped, buffers, at, frames, forward):
     hop = frames.shape[1] // steps
     for row in rows:
         if not gate[row]:
-            buffers[row, at[0] :] = np.float32(0.0)
+            for t in range(at[0], buffers.shape[1]):
+                buffers[row, t] = np.float32(0.0)
             continue
         sound = buffers[row][at[1] : at[2]]
         for step in range(steps):

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zoo.fused import compiled, fill
+from zoo.compiling import compiled
+from zoo.fused import fill
 from zoo.fused_layers import array
 from zoo.products import add_product
 from zoo.tacotron import reading

@@ -6,7 +6,7 @@
 import numpy as np
 
 from zoo import hearing
-from zoo.fused import compiled
+from zoo.compiling import compiled
 from zoo.fused_layers import Linear, Recurrent, array, product
 from zoo.fused_tier import Codes, FusedTier, UnconditionalTier
 from zoo.tacotron.cell_kernel import attend, attention_weights, drawing_of, lstm, prenet_into, prenet_weights
@@ -35,6 +35,8 @@ class FusedTacotronTier(FusedTier):
         model: `zoo.tacotron.model.Tacotron`.
         state: of the model.
     """
+
+    compiled_in = "tier_kernel"
 
     def __init__(self, model, state: dict):
         self._noise = Noise(state)
@@ -67,6 +69,8 @@ class UnconditionalTacotronTier(UnconditionalTier):
         model: `zoo.tacotron.alone.UnconditionalTacotron`.
         state: of the model.
     """
+
+    compiled_in = "tier_kernel"
 
     def __init__(self, model, state: dict):
         super().__init__(model, state)

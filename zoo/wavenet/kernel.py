@@ -7,18 +7,8 @@ import functools
 
 import numpy as np
 
-from zoo.fused import (
-    FusedSound,
-    add,
-    add_token,
-    as_sound,
-    compiled,
-    draw,
-    fill,
-    gated,
-    rectify,
-    token_table,
-)
+from zoo.compiling import compiled, inlined, part
+from zoo.fused import FusedSound, add, add_token, as_sound, draw, fill, gated, rectify, token_table
 from zoo.parts import Product, Work
 from zoo.products import add_product, matrices, nth, operand, room_for
 
@@ -79,7 +69,7 @@ class FusedDilatedSound(FusedSound):
         _speak_rows(*batch, *self._weights)
 
 
-@compiled
+@part
 def pass_gates(passed, pre):
     """passed [n] = tanh(pre[:n]) sigmoid(pre[n:])."""
     n = passed.shape[0]
@@ -93,7 +83,7 @@ def _gates(pre, passed, times):
         pass_gates(passed, pre)
 
 
-@compiled
+@inlined
 def _speak(
     frame, past, conditions, buffer, uniforms, inverse_temperature, told, predicted,
     taps, out, bias, residual_bias, skip_bias, dilations, starts, now, before,
@@ -111,12 +101,17 @@ def _speak(
     scores = np.empty(logits_bias.shape[0], np.float32)
     shares = np.empty(logits_bias.shape[0], np.float32)
     room = room_for(taps, max(2 * channels, skips.shape[0], head.shape[0]))
-    older, newer = past
-    held = conditions + bias
+    older, newer = past[0], past[1]
+    held = np.empty(conditions.shape, np.float32)
+    for position in range(held.shape[0]):
+        for layer in range(layers):
+            fill(held[position, layer], conditions[position, layer])
+            add(held[position, layer], bias[layer])
     for i in range(frame.shape[0]):
         position = i * conditions.shape[0] // frame.shape[0]
         fill(skips, skip_bias)
-        x[:] = np.float32(0.0)
+        for c in range(channels):
+            x[c] = np.float32(0.0)
         add_token(x, newer, now)
         add_token(x, older, before)
         for layer in range(layers):
@@ -135,9 +130,9 @@ def _speak(
         rectify(head)
         fill(scores, logits_bias)
         add_product(scores, operand(head, room), logits)
-        older, newer = newer, draw(scores, uniforms[i], inverse_temperature, shares)
+        older, newer = newer, draw(scores, uniforms[i], inverse_temperature, shares, decode)
         if told.shape[0]:
-            predicted[i] = scores
+            fill(predicted[i], scores)
             newer = told[i]
         frame[i] = as_sound(newer, decode)
 
@@ -162,6 +157,8 @@ def _speak_rows(
         for layer in range(len(dilations)):
             start, steps = starts[layer], dilations[layer]
             if not gate[row]:
-                buffer[start + steps : start + steps + hop] = np.float32(0.0)
+                for i in range(hop):
+                    for c in range(buffer.shape[1]):
+                        buffer[start + steps + i, c] = np.float32(0.0)
             for i in range(steps):
-                buffer[start + i] = buffer[start + hop + i]
+                fill(buffer[start + i], buffer[start + hop + i])
