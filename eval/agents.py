@@ -19,6 +19,7 @@ from datasets.dialogue import role_index
 from datasets.errors import InputError
 
 Progress = Callable[[int], None]
+DEFAULT_ENGINE = "fused"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -81,20 +82,27 @@ class Agent(abc.ABC):
 
 
 class RunAgent(Agent):
-    """A run folder: its configuration and weights, spoken by `zoo`."""
+    """A run folder, or a SavedModel with its configuration: what `zoo` says of it.
 
-    def __init__(self, path: str | os.PathLike):
+    Args:
+        path: the folder.
+        engine: of `zoo.generation.ENGINES`.
+    """
+
+    def __init__(self, path: str | os.PathLike, engine: str = DEFAULT_ENGINE):
         from zoo import runs
 
-        self.path = pathlib.Path(path)
-        folder = runs.RunFolder(self.path)
+        self.path, self._engine = pathlib.Path(path), engine
+        folder = runs.folder_of(self.path)
         self._config = folder.read_config()
         if not _answers(folder):
             raise InputError(f"--runs={self.path}: makes sound without a dialogue and answers nobody (its mode)")
         if not folder.weights.is_file():
             raise InputError(f"{self.path}: a run without a model; the training has not saved any weights yet")
-        self.name, self.sample_rate = self.path.resolve().name, int(self._config["sample_rate"])
-        self.fingerprint = digest([folder.config, folder.weights])
+        self.name, self.sample_rate = _name(self.path), int(self._config["sample_rate"])
+        self.fingerprint = digest([folder.config, *folder.weights.parent.glob(f"{folder.weights.stem}*")])
+        if engine != DEFAULT_ENGINE:
+            self.fingerprint += f"-{engine}"
         self.held_out = folder.read_held_out()
 
     @functools.cached_property
@@ -105,25 +113,26 @@ class RunAgent(Agent):
 
     def respond_batch(self, prompt_own, prompt_partner, partner, role, seed, progress=None) -> list[Response]:
         answer = self._run.respond_batch(
-            prompt_own, prompt_partner, partner, [role] * len(partner), seed=seed, progress=progress
-        )
+            prompt_own, prompt_partner, partner, [role] * len(partner), seed=seed, progress=progress,
+            engine=self._engine,
+        )  # fmt: skip
         return _responses(*answer)
 
     def duet(self, seconds, seed, progress=None) -> tuple[Response, Response]:
         from zoo import generation
 
         voice = self._config.get("voices", [0])[0]
-        audio, gate = generation.duet(self._run.model, seconds, [voice, voice], seed=seed, progress=progress)
+        said = {"seed": seed, "progress": progress, "engine": self._engine}
+        audio, gate = generation.duet(self._run.model, seconds, [voice, voice], **said)
         return tuple(_responses(audio, gate))
 
 
 class SavedModelAgent(Agent):
-    """An exported SavedModel without its run folder; it speaks with its first voice."""
+    """A SavedModel without its configuration; it speaks by its graph, with its first voice."""
 
     def __init__(self, path: str | os.PathLike):
         self.path = pathlib.Path(path)
-        whole = self.path.resolve()
-        self.name = whole.parent.name if whole.name == "saved_model" else whole.name
+        self.name = _name(self.path)
         self.fingerprint = digest(file for file in self.path.rglob("*") if file.is_file())
         self.sample_rate = int(self._model.sample_rate.numpy())
 
@@ -162,9 +171,9 @@ def find_runs(folder: str | os.PathLike = "runs") -> tuple[list[pathlib.Path], l
     return ready, [path for path in found if path not in ready]
 
 
-def open_agents(paths: Sequence[str | os.PathLike]) -> list[Agent]:
+def open_agents(paths: Sequence[str | os.PathLike], engine: str = DEFAULT_ENGINE) -> list[Agent]:
     """An agent for each run folder or SavedModel, by distinct names; `InputError` unless all have one sample rate."""
-    agents = [open_agent(path) for path in paths]
+    agents = [open_agent(path, engine) for path in paths]
     rates = {agent.name: agent.sample_rate for agent in agents}
     if len(set(rates.values())) > 1:
         said = ", ".join(f"{name} {rate} Hz" for name, rate in rates.items())
@@ -175,16 +184,25 @@ def open_agents(paths: Sequence[str | os.PathLike]) -> list[Agent]:
     return agents
 
 
-def open_agent(path: str | os.PathLike) -> Agent:
+def open_agent(path: str | os.PathLike, engine: str = DEFAULT_ENGINE) -> Agent:
     """The agent of a run folder or of a SavedModel; `InputError` where it is neither."""
+    from zoo import runs
+
     path = pathlib.Path(path)
     if not path.is_dir():
         raise InputError(f"--runs={path}: no such folder; give run folders (runs/<name>) or exported SavedModels")
-    if (path / "config.json").is_file():
-        return RunAgent(path)
+    if runs.folder_of(path).config.is_file():
+        return RunAgent(path, engine)
     if (path / "saved_model.pb").is_file():
+        if engine not in (DEFAULT_ENGINE, "graph"):
+            raise InputError(f"--engine={engine}: {path} has its graph alone, and no configuration to compile it by")
         return SavedModelAgent(path)
     raise InputError(f"--runs={path}: neither a run folder nor a SavedModel (no config.json, no saved_model.pb)")
+
+
+def _name(path: pathlib.Path) -> str:
+    whole = path.resolve()
+    return whole.parent.name if whole.name == "saved_model" else whole.name
 
 
 def digest(paths: Iterable[pathlib.Path]) -> str:

@@ -97,6 +97,12 @@ def _define_flags() -> None:
     flags.DEFINE_list("runs", None, "Run folders or SavedModels; default: every run under runs/ that has a model.")
     flags.DEFINE_list("wavs", None, "Folders of answers made elsewhere; without --runs, no run is compared.")
     flags.DEFINE_list("scores", None, "scores.json of comparisons that were made: one table, and nothing is scored.")
+    flags.DEFINE_enum(
+        "engine",
+        agents.DEFAULT_ENGINE,
+        ["fused", "int8", "graph", "graph16"],
+        "By what runs speak; see python -m zoo.generate --helpshort.",
+    )
     flags.DEFINE_boolean("closed_loop", False, "Let two copies of each model talk to each other too.")
     flags.DEFINE_float("minutes", closed_loop.DEFAULT_MINUTES, "Of the closed loop, of each model.")
     flags.DEFINE_string("split", "test", "Whose dialogues are answered: test or validation.")
@@ -125,16 +131,16 @@ def _scores_sound(wanted: bool | None) -> bool:
     return wanted is not False
 
 
-def _models(paths: Sequence[str] | None, folders: Sequence[str] | None) -> list[agents.Agent | Recordings]:
+def _models(paths: Sequence[str] | None, folders: Sequence[str] | None, engine: str) -> list[agents.Agent | Recordings]:
     recorded = [Recordings(folder) for folder in folders or []]
     if paths or recorded:
-        return [*agents.open_agents(paths or []), *recorded]
+        return [*agents.open_agents(paths or [], engine), *recorded]
     ready, unready = agents.find_runs()
     for path in unready:
         print(f"{path}: no saved_model yet, left out", file=sys.stderr)
     if not ready:
         _remark(NO_RUNS)
-    return agents.open_agents(ready)
+    return agents.open_agents(ready, engine)
 
 
 def main(argv: list[str]) -> None:
@@ -145,7 +151,7 @@ def main(argv: list[str]) -> None:
         merged.merge(values.scores, out, style=values.format, board=values.tensorboard)
         _say_where(out)
         return
-    models = _models(values.runs, values.wavs)
+    models = _models(values.runs, values.wavs, values.engine)
     rate = next((model.sample_rate for model in models if not isinstance(model, Recordings)), DEFAULT_SAMPLE_RATE)
     corpus = corpus_flags.corpus_from_flags(rate)
     out = pathlib.Path(values.out or pathlib.Path("reports") / f"{corpus.name}-{values.split}")

@@ -5,16 +5,18 @@
     state = agent.initial_state(1)
     own_frame, gate, state = agent.step(partner_frame, state, seed=1, temperature=1.0)
 
-Audio is float32 in [-1, 1].
+Audio is float32 in [-1, 1]. Who has this project opens the folder as a run (`zoo.runs.ExportFolder`) and speaks by
+the compiled loops; for that the configuration lies beside the graph, and the weights are numbered.
 """
 
 import os
+from typing import Any
 
 import tensorflow as tf
 
 from datasets import files
 from datasets.dialogue import FRAMES_PER_SECOND
-from zoo import hearing
+from zoo import hearing, runs
 from zoo.agent import DialogueModel, Learner
 from zoo.unconditional import UnconditionalModel
 from zoo.vocoder import VocoderModel
@@ -25,8 +27,12 @@ _FLOAT = tf.TensorSpec([], tf.float32)
 _INTS = tf.TensorSpec([None], tf.int32)
 
 
-def export(model: Learner, path: str | os.PathLike) -> None:
-    """Writes the SavedModel, whole or not at all."""
+def export(model: Learner, path: str | os.PathLike, config: dict[str, Any] | None = None) -> None:
+    """Writes the SavedModel, whole or not at all.
+
+    Args:
+        config: of the run; without it, the SavedModel is no run.
+    """
     makers = {
         "dialogue": agent_module,
         "unconditional": babbler_module,
@@ -35,8 +41,14 @@ def export(model: Learner, path: str | os.PathLike) -> None:
         "transcript": writer_module,
     }
     module = makers[model.mode](model)
+    # By number: in lists of layers Keras's variables have no path that a checkpoint finds again.
+    module.parameters = runs.parameters(model)
     with files.replacing_folder(path) as part:
         tf.saved_model.save(module, str(part))
+        if config:
+            beside = runs.ExportFolder(part).config
+            beside.parent.mkdir()
+            files.write_json(beside, config)
 
 
 def babbler_module(model: UnconditionalModel) -> tf.Module:

@@ -6,7 +6,7 @@ In runs/<name>/:
     model.weights.h5  the counted and the trained weights: what is exported, scored and generates
     best.weights.h5   those of the best held-out evaluation on the way (`zoo.selection`)
     held_out.json     the figures of the last evaluation
-    saved_model/      for use without this project
+    saved_model/      for use without this project; with it, a run as well
     checkpoints/      for going on after a kill
     logs/             TensorBoard
     nan_batch.npz     the batch that ended a training whose loss was no number
@@ -68,6 +68,10 @@ class RunFolder:
                 f"{self.held_out}: no figures of an evaluation ({error}); train on, or delete it"
             ) from error
 
+    def load_weights(self, model) -> None:
+        """Into a model that `build_model` made of the configuration."""
+        model.load_weights(self.weights)
+
     def write_weights(self, model, path: pathlib.Path | None = None) -> None:
         """As `weights`, or where else in the folder."""
         with files.replacing(path or self.weights) as part:
@@ -75,6 +79,30 @@ class RunFolder:
             named = part.with_name(part.name + ".weights.h5")
             model.save_weights(named)
             os.replace(named, part)
+
+
+class ExportFolder(RunFolder):
+    """A SavedModel (`zoo.export`) as a run to be read: `assets.extra` is for what the graph itself does not load."""
+
+    config = property(lambda self: self.path / "assets.extra" / "config.json")
+    weights = property(lambda self: self.path / "variables" / "variables.index")
+
+    def load_weights(self, model) -> None:
+        import tensorflow as tf
+
+        read = tf.train.Checkpoint(parameters=parameters(model)).read(str(self.weights.with_suffix("")))
+        read.assert_existing_objects_matched().expect_partial()
+
+
+def folder_of(path: str | os.PathLike) -> RunFolder:
+    """A run folder, or a SavedModel that can be read as one."""
+    export = ExportFolder(pathlib.Path(path))
+    return export if export.config.is_file() else RunFolder(export.path)
+
+
+def parameters(model) -> list:
+    """The variables of a model in an order that is always the same, as TensorFlow's."""
+    return [variable.value for variable in model.variables]
 
 
 def build_model(config: dict[str, Any]):
@@ -118,15 +146,15 @@ class Run:
     """
 
     def __init__(self, path: str | os.PathLike):
-        folder = RunFolder(pathlib.Path(path))
+        folder = folder_of(path)
         self.name = folder.path.resolve().name
         self.config = folder.read_config()
         if not folder.weights.is_file():
             raise InputError(f"{folder.path}: a run without a model; the training has not saved any weights yet")
         self.model = build_model(self.config)
         try:
-            self.model.load_weights(folder.weights)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            folder.load_weights(self.model)
+        except (OSError, ValueError, KeyError, AssertionError, zipfile.BadZipFile) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"{folder.weights}: not the weights of this {self.config['model']} ({reason})") from error
 

@@ -246,7 +246,7 @@ class Trainer:
         board.show_sample(self.model, self._train, self._held_out, self.recipe.seed, self.step)
         self.folder.write_weights(self.model, self.folder.weights)
         files.write_json(self.folder.held_out, figures)
-        export.export(self.model, self.folder.saved_model)
+        export.export(self.model, self.folder.saved_model, self.folder.read_config())
         return figures
 
 

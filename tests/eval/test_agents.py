@@ -39,8 +39,8 @@ def test_a_run_without_a_dialogue_is_no_agent(tmp_path):
 def test_run_agent_asks_the_run(tmp_path, monkeypatch):
     asked = {}
 
-    def respond_batch(prompt_own, prompt_partner, partner, roles, voices=None, seed=0, progress=None):
-        asked.update(roles=roles, seed=seed)
+    def respond_batch(prompt_own, prompt_partner, partner, roles, voices=None, seed=0, progress=None, engine=None):
+        asked.update(roles=roles, seed=seed, engine=engine)
         progress(partner.shape[1] // 160)
         return partner * 0.5, np.ones((len(partner), partner.shape[1] // 160), int)
 
@@ -49,7 +49,7 @@ def test_run_agent_asks_the_run(tmp_path, monkeypatch):
     assert (agent.name, agent.sample_rate) == ("mine", 8000)
     prompt, partner, frames = np.zeros((2, 800), np.float32), np.ones((2, 1600), np.float32), []
     first, second = agent.respond_batch(prompt, prompt, partner, role="giver", seed=3, progress=frames.append)
-    assert asked == {"roles": ["giver", "giver"], "seed": 3} and frames == [10]
+    assert asked == {"roles": ["giver", "giver"], "seed": 3, "engine": "fused"} and frames == [10]
     assert first.audio.shape == (1600,) and second.gate.dtype == bool and second.gate.shape == (10,)
 
 
@@ -68,14 +68,14 @@ def test_run_agent_talks_to_itself(tmp_path, monkeypatch):
 
     asked = []
 
-    def duet(model, seconds, voices, *, seed, progress=None):
-        asked.append((model, seconds, voices, seed))
+    def duet(model, seconds, voices, *, seed, engine, progress=None):
+        asked.append((model, seconds, voices, seed, engine))
         return np.stack([np.zeros(1600), np.ones(1600)]), np.array([[False] * 10, [True] * 10])
 
     monkeypatch.setattr(generation, "duet", duet)
     monkeypatch.setattr(runs, "open_run", lambda path: types.SimpleNamespace(model="model"))
     first, second = agents.open_agent(make_run(tmp_path / "mine")).duet(0.2, seed=3)
-    assert asked == [("model", 0.2, [0, 0], 3)]
+    assert asked == [("model", 0.2, [0, 0], 3, "fused")]
     assert first.audio.shape == (1600,) and not first.gate.any() and second.gate.all()
 
 

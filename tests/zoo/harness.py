@@ -13,8 +13,8 @@ import pytest
 import tensorflow as tf
 
 from datasets.dialogue import FRAMES_PER_SECOND
-from tests.zoo.subjects import BATCH, CHANGED, FRAMES, ROLES, VOICES, Subject, clip, count, shake, tiny
-from zoo import descent, export, generation, objective, registry
+from tests.zoo.subjects import BATCH, CHANGED, FRAMES, ROLES, VOICES, Subject, clip, count, run_config, shake, tiny
+from zoo import descent, export, generation, objective, registry, runs
 
 TOLERANCE = 1e-4
 
@@ -235,7 +235,10 @@ class ModelContract:
         same(dict(one), dict(beyond_the_table), 0.0)
 
     def test_what_is_exported_says_the_same(self, subject, tmp_path):
-        export.export(subject.model, tmp_path / "saved_model")
+        export.export(subject.model, tmp_path / "saved_model", run_config(self.name, subject.config))
+        as_a_run = runs.open_run(tmp_path / "saved_model").model
+        for one, wanted in zip(as_a_run.variables, subject.model.variables, strict=True):
+            np.testing.assert_array_equal(one, wanted)
         agent = tf.saved_model.load(str(tmp_path / "saved_model"))
         state = subject.model.initial_state(BATCH)
         audio, gate, _ = subject.generate(subject.partner, state, seed=7)

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from datasets.dialogue import FRAMES_PER_SECOND
-from zoo import registry
+from zoo import registry, runs
 
 # 40 samples a frame: a step of every model in a few milliseconds.
 SIZES = dict(
@@ -44,6 +44,12 @@ def tiny(name: str = "wavenet", **sizes):
     common = {key: value for key, value in SIZES.items() if key in known}
     model_class, config = registry.find(name, "tiny", {**common, **(sizes or SMALLEST_WAVENET)})
     return model_class(config)
+
+
+def run_config(name: str, sizes) -> dict:
+    """What config.json of a run says of a model."""
+    config = {"format": runs.FORMAT, "model": name, "preset": "tiny", "sizes": dataclasses.asdict(sizes)}
+    return config | {"mode": "dialogue", "sample_rate": sizes.sample_rate, "voices": [1, 3]}
 
 
 def count(model, seed: int = 0) -> None:

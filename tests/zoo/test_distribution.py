@@ -24,7 +24,7 @@ def _prepare(cluster: dict | None, index: int, killed_at: int | None) -> None:
     from zoo import export, generation, training
 
     commands.use_bursts()
-    export.export = lambda model, path: None
+    export.export = lambda model, path, config: None
     generation.duet = lambda *_, **__: (np.zeros((2, 8), np.float32), None)
     if cluster:
         os.environ["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})

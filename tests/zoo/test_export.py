@@ -8,8 +8,9 @@ import pytest
 import tensorflow as tf
 
 from datasets.errors import InputError
+from eval.agents import RunAgent, SavedModelAgent, open_agent
 from tests.zoo import harness, subjects
-from zoo import export, generation
+from zoo import export, generation, runs
 
 PROMPT_FRAMES = 6
 
@@ -176,6 +177,40 @@ def test_is_agent(subject, tmp_path):
     assert export.is_agent(export.agent_module(subject.model))
     tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
     assert not export.is_agent(tf.saved_model.load(str(tmp_path / "other")))
+
+
+def test_a_saved_model_is_a_run_as_well(subject, tmp_path):
+    path = tmp_path / "mine" / "saved_model"
+    path.parent.mkdir()
+    export.export(subject.model, path, subjects.run_config("wavenet", subject.config))
+    agent = open_agent(path, "int8")
+    assert (type(agent), agent.name, agent.sample_rate) == (RunAgent, "mine", subject.config.sample_rate)
+    assert agent.fingerprint != open_agent(path).fingerprint
+    prompt = PROMPT_FRAMES * subject.config.hop
+    given = subject.own[:, :prompt], subject.partner[:, :prompt], subject.partner
+    for engine in ("fused", "graph", "int8"):
+        found = open_agent(path, engine).respond_batch(*given, role="giver", seed=5)
+        roles, voices = ["giver", "giver"], [1, 1]
+        audio, gate = generation.respond(subject.model, *given, roles, voices, seed=5, engine=engine)
+        np.testing.assert_array_equal([one.audio for one in found], audio)
+        np.testing.assert_array_equal([one.gate for one in found], gate)
+    first, _ = agent.duet(0.1, seed=2)
+    assert first.audio.shape == (5 * subject.config.hop,)
+
+
+def test_a_saved_model_of_other_sizes_than_it_says_is_refused(subject, tmp_path):
+    path, config = tmp_path / "saved_model", subjects.run_config("wavenet", subject.config)
+    export.export(subject.model, path, config | {"sizes": config["sizes"] | {"channels": 2}})
+    with pytest.raises(InputError, match="not the weights of this wavenet"):
+        runs.open_run(path)
+
+
+def test_a_graph_alone_has_no_other_engine(subject, tmp_path):
+    path = tmp_path / "saved_model"
+    export.export(subject.model, path)
+    assert type(open_agent(path)) is SavedModelAgent and type(open_agent(path, "graph")) is SavedModelAgent
+    with pytest.raises(InputError, match="--engine=int8: .*saved_model has its graph alone"):
+        open_agent(path, "int8")
 
 
 def test_nothing_is_left_where_nothing_can_be_written(subject, tmp_path):

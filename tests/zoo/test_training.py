@@ -36,7 +36,7 @@ def _prepare(at_step: int | None = None, number: int = signal.SIGTERM, exported:
     commands.use_bursts()
     board._SAMPLE_SECONDS = 0.2
     if not exported:
-        export.export = lambda model, path: None
+        export.export = lambda model, path, config: None
         generation.duet = lambda *_, **__: (np.zeros((2, 8), np.float32), None)
     report = training.Trainer._report
 
