@@ -114,7 +114,7 @@ def _wanted() -> dict[tuple[str, str], tuple[type, Any]]:
 
 def _define_flags() -> None:
     flags.DEFINE_bool("train", False, "Time one step of training, not speaking.")
-    flags.DEFINE_list("engines", ["fused", "int8", "graph"], "Engines that speak.")
+    flags.DEFINE_list("engines", ["fused", "int8", "graph"], "Engines that speak; graph16 is of SampleRNN.")
     flags.DEFINE_integer("streams", 1, "Channels that are spoken at once.", lower_bound=1)
     flags.DEFINE_float("seconds", 2.0, "Of sound that is spoken in each round.", lower_bound=0.02)
     flags.DEFINE_bool("peers", False, "Time what a peer has too, in turn with the peers that are installed.")
@@ -148,11 +148,11 @@ def main(argv: list[str]) -> None:
 
 
 def _check_flags() -> None:
-    from zoo.generation import ENGINES
+    from zoo.generation import ALL_ENGINES
 
     for engine in FLAGS.engines:
-        if engine not in ENGINES:
-            raise InputError(f"--engines={engine}: no such engine; the choices are {', '.join(ENGINES)}")
+        if engine not in ALL_ENGINES:
+            raise InputError(f"--engines={engine}: no such engine; the choices are {', '.join(ALL_ENGINES)}")
     unused = ("engines", "streams", "seconds") if FLAGS.train else ("jit",)
     if FLAGS.growth and (FLAGS.train or FLAGS.peers or FLAGS["streams"].present):
         raise InputError("--growth: of speaking, with channels of its own; leave out --train, --peers and --streams")

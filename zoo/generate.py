@@ -37,8 +37,8 @@ flags.DEFINE_float("temperature", 1.0, "Of the sound; the timing is always sampl
 flags.DEFINE_enum(
     "engine",
     "fused",
-    ["fused", "int8", "graph"],
-    "Compiled kernel, with weights of 32 or of 8 bits, or TensorFlow's graph.",
+    ["fused", "int8", "graph", "graph16"],
+    "Compiled kernel, with weights of 32 or of 8 bits, or TensorFlow's graph, with 32 or (SampleRNN) 16 bits.",
 )
 flags.DEFINE_integer("seed", 0, "Same seed, same samples.")
 

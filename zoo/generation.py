@@ -2,7 +2,8 @@
 
 Two engines make the same sound from the same random numbers: `graph` runs the model's own loop of samples in
 TensorFlow, `fused` a kernel compiled by numba, where the sound tier has one. `int8` is that kernel with weights rounded
-to 8 bits (`zoo.products`): it draws by the same numbers from what is nearly the same.
+to 8 bits (`zoo.products`): it draws by the same numbers from what is nearly the same. So does `graph16`, the graph with
+weights of 16 bits (`zoo.words`), of the models that have it.
 """
 
 import contextlib
@@ -15,12 +16,15 @@ import tensorflow as tf
 
 from datasets.dialogue import FRAMES_PER_SECOND, role_index
 from datasets.errors import InputError
-from zoo import hearing, memory
+from zoo import hearing, memory, words
 from zoo.agent import ROLES, DialogueModel, Speaker
 
+# By which every model speaks, and those of some models as well.
 ENGINES = ("fused", "int8", "graph")
-# Of a weight, in the engines that have a kernel.
+ALL_ENGINES = (*ENGINES, "graph16")
+# Of a weight, in the engines that have a kernel and in the others.
 BITS = {"fused": 32, "int8": 8}
+GRAPH_BITS = {"graph": 32, "graph16": 16}
 Progress = Callable[[int], None]
 _REPORT_FRAMES = 25
 
@@ -32,7 +36,7 @@ class Drawing:
     Attributes:
         seed: of everything that is drawn.
         temperature: of the sound alone.
-        engine: of `ENGINES`.
+        engine: of `engines_of` the model.
         progress: called with the number of frames done since the last call.
     """
 
@@ -148,10 +152,25 @@ def _converse(voice: "GraphVoice | FusedVoice", partner_at, n_frames: int, drawi
 
 def voice_of(model: Speaker, state: dict, engine: str) -> "GraphVoice | FusedVoice":
     """A model at a state, ready to speak frame by frame by an engine; the state goes on within it."""
-    if engine not in ENGINES:
-        raise InputError(f"--engine={engine}: must be one of {', '.join(ENGINES)}")
+    check_engine(model, engine, f"--engine={engine}")
     kernel = kernel_of(model, state, engine) if engine in BITS else None
-    return FusedVoice(model, kernel, state) if kernel else GraphVoice(model, state)
+    return FusedVoice(model, kernel, state) if kernel else GraphVoice(model, state, GRAPH_BITS.get(engine, 32))
+
+
+def engines_of(model: Speaker) -> tuple[str, ...]:
+    """By which a model speaks."""
+    return (*ENGINES, *(name for name in ALL_ENGINES[len(ENGINES) :] if GRAPH_BITS[name] in model.sound.graph_bits))
+
+
+def check_engine(model: Speaker, engine: str, flag: str) -> None:
+    """Refuses, by the name of a flag, an engine that a model or this machine does not have."""
+    found = ", ".join(engines_of(model))
+    if engine not in ALL_ENGINES:
+        raise InputError(f"{flag}: must be one of {found}")
+    if engine not in engines_of(model):
+        raise InputError(f"{flag}: only SampleRNN has weights of 16 bits in the graph; the engines here are {found}")
+    if GRAPH_BITS.get(engine) == 16:
+        words.check(flag)
 
 
 def kernel_of(model: Speaker, state: dict, engine: str = "fused"):
@@ -194,15 +213,16 @@ class GraphVoice:
 
     Args:
         model, state: of the model.
+        bits: of the weights that a sample waits for.
 
     Attributes:
         batch, hop: of the frames that it speaks and hears.
     """
 
-    def __init__(self, model: Speaker, state: dict):
+    def __init__(self, model: Speaker, state: dict, bits: int = 32):
         self.batch, self.hop = len(state["gate"]), model.config.hop
         self._sample_rate, self._step = model.config.sample_rate, _HeardFirst(model, "speak", state)
-        self._prepared = functions(model).prepared()
+        self._prepared = functions(model).prepared(bits)
 
     def speak(self, seed: int, temperature: float) -> tuple[np.ndarray, np.ndarray]:
         """The own frame of this moment float32 [batch, hop], and the gate bool [batch]."""
@@ -265,12 +285,16 @@ class _HeardFirst:
     def __init__(self, model: Speaker, half: str, state: dict):
         graphs = vars(functions(model))
         self._first, self._next, self._state, self.heard = graphs[half], graphs[f"listen_{half}"], state, None
+        self._traces = {}
 
     def __call__(self, *given):
-        if self.heard is None:
-            *found, self._state = self._first(self._state, *given)
-        else:
-            *found, self._state = self._next(tf.constant(self.heard), self._state, *given)
+        graph, told = self._first, (self._state, *given)
+        if self.heard is not None:
+            graph, told = self._next, (tf.constant(self.heard), *told)
+        # To look it up takes most of a millisecond, and all frames are given the same kinds of things.
+        if graph not in self._traces:
+            self._traces[graph] = graph.get_concrete_function(*told)
+        *found, self._state = self._traces[graph](*told)
         self.heard = None
         return found
 

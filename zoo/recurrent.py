@@ -11,6 +11,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from zoo import words
 from zoo.layers import NormalisedDense
 
 Gates = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
@@ -111,17 +112,17 @@ class Recurrent(keras.layers.Layer):
         states = unroll(self._gates, given, state, kernel, bias, running, initial, self._truncate)
         return tf.transpose(states[..., : self.units], [1, 0, 2]), states[-1]
 
-    def prepared(self) -> dict:
-        """The present weights, as `advance` reads them."""
+    def prepared(self, bits: int = 32) -> dict:
+        """The present weights, as `advance` reads them, of 32 or of 16 bits (`zoo.words`)."""
         return {
-            "given": (self.given.kernel, self.given.bias),
-            "recalled": (self.recalled.kernel, self.recalled.bias),
+            "given": (words.of_bits(self.given.kernel, bits), self.given.bias),
+            "recalled": (words.of_bits(self.recalled.kernel, bits), self.recalled.bias),
         }
 
     def advance(self, prepared: dict, given, state) -> tf.Tensor:
         """A step for use in a loop: given [batch, k n], the product of the input; state -> state."""
         kernel, bias = prepared["recalled"]
-        return self._gates(given, tf.matmul(state[:, : self.units], kernel) + bias, state)
+        return self._gates(given, words.product(state[:, : self.units], kernel) + bias, state)
 
 
 class RecurrentStack(keras.layers.Layer):
@@ -157,8 +158,8 @@ class RecurrentStack(keras.layers.Layer):
             after.append(now)
         return x, after
 
-    def prepared(self) -> list[dict]:
-        return [layer.prepared() for layer in self.stack]
+    def prepared(self, bits: int = 32) -> list[dict]:
+        return [layer.prepared(bits) for layer in self.stack]
 
     def advance(self, prepared: list[dict], given, states):
         """As of `Recurrent`, from the product of the first layer's input: -> y [batch, width], states."""
@@ -166,7 +167,7 @@ class RecurrentStack(keras.layers.Layer):
         for layer, weights, state in zip(self.stack, prepared, states, strict=True):
             if after:
                 kernel, bias = weights["given"]
-                given = tf.matmul(after[-1][:, : self.width], kernel) + bias
+                given = words.product(after[-1][:, : self.width], kernel) + bias
             after.append(layer.advance(weights, given, state))
         return after[-1][:, : self.width], after
 

@@ -32,7 +32,8 @@ class Roofline:
     """The best that was seen so far, of one core.
 
     Attributes:
-        multiply_adds_per_second: by the bits of a weight: float32, fused; 8 bits by 16, two at a time.
+        multiply_adds_per_second: by the bits of a weight: float32, fused; 8 bits by 16, two at a time. Weights of 16
+            bits are multiplied as float32.
         bytes_per_second: by the bytes that are read over and over.
     """
 
@@ -57,7 +58,7 @@ class Roofline:
             bits: of a weight.
         """
         read = self.bytes_per_second[weight_bytes] / (bits / 8)
-        return min(self.multiply_adds_per_second[bits], read) / multiply_adds
+        return min(self.multiply_adds_per_second[8 if bits == 8 else 32], read) / multiply_adds
 
 
 def peak_multiply_adds_per_second() -> float:

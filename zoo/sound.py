@@ -21,12 +21,14 @@ class SoundTier(keras.layers.Layer, abc.ABC):
     Attributes:
         receptive_samples: how many samples before a sample count, `math.inf` where all do.
         lead_frames: int. Frames at the start of a training window that are heard but not scored.
+        graph_bits: of weights, as `prepared` has them.
         rows_apart: whether a CPU trains it faster one window after the other, see `zoo.apart`.
         term: what the objective calls its likelihood: "sound" is of samples, "mel" of spectra.
     """
 
     term = "sound"
     rows_apart = False
+    graph_bits: tuple[int, ...] = (32,)
     receptive_samples: float
     lead_frames: int
 
@@ -81,8 +83,12 @@ class SoundTier(keras.layers.Layer, abc.ABC):
         Where there is something to prepare, it is the last argument, and made on the spot if it is not given.
         """
 
-    def prepared(self):
-        """What `sample_frame` reads of the present weights, for many frames; None where nothing is worth keeping."""
+    def prepared(self, bits: int = 32):
+        """What `sample_frame` reads of the present weights, for many frames; None where nothing is worth keeping.
+
+        Args:
+            bits: of `graph_bits`: of the weights that every sample waits for.
+        """
         return None
 
     def runs(self, sample_rate: int) -> list[tuple[keras.layers.Layer, float]]:

@@ -115,7 +115,7 @@ def of_model(
 
     Args:
         name, preset: what tables call it.
-        engine: of `zoo.generation.ENGINES`.
+        engine: of `zoo.generation.ALL_ENGINES`.
         model: `zoo.agent.Speaker`.
         streams: channels at once.
         open_gate: of a model of dialogue: whether it speaks all the time, or never.
@@ -125,7 +125,9 @@ def of_model(
 
     memory.check(model, streams)
     state, began = model.initial_state(streams), time.perf_counter()
-    if engine != "graph" and not generation.kernel_of(model, state, engine):
+    if engine not in generation.engines_of(model):
+        return None
+    if engine in generation.BITS and not generation.kernel_of(model, state, engine):
         return None
     compiling = time.perf_counter() - began
     if hasattr(model, "dialogue"):
@@ -135,7 +137,7 @@ def of_model(
     rate, hop = model.config.sample_rate, model.config.hop
     # What runs less often, the tiers of a SampleRNN, may lie in a slower cache: a roof that is too high if anything.
     looped = [layer for layer, n in model.sound.runs(rate) if n == rate] if open_gate else []
-    bits = generation.BITS.get(engine, 32)
+    bits = (generation.BITS | generation.GRAPH_BITS)[engine]
     weight_bytes = sum(cost.multiply_adds(layer) for layer in looped) * bits // 8
     weights = dict(multiply_adds=a_second / rate, weight_bytes=weight_bytes, weight_bits=bits)
     how = dict(open_gate=open_gate, cores=cores, first_call_seconds=compiling)

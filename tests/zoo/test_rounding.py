@@ -26,6 +26,21 @@ def _by_the_graph(model, batch):
 
 
 @pytest.mark.slow
+def test_bits_of_the_graph_and_of_its_16_bits(split):
+    model = subjects.tiny("samplernn", **SIZES["samplernn"])
+    subjects.shake(model)
+    held_out, before = split(model), model.get_weights()
+    found = rounding.bits_per_sample(model, held_out, seed=1, crops=2, bits=16)
+    wanted = _by_the_graph(model, next(iter(model.batches(held_out, 1, 0))))
+    np.testing.assert_allclose(found["graph"], wanted, rtol=1e-4)
+    a_sample = (found["graph16"] - found["graph"])[:, 0] / wanted[:, 1]
+    assert 0.0 < np.abs(a_sample).max() < 0.05
+    assert "graph16" in rounding.describe(found) and "; 16 bits cost" in rounding.describe(found)
+    for weight, was in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, was)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SIZES)
 def test_bits_of_32_bits_are_the_graphs_and_of_8_nearly(name, split):
     model = subjects.tiny(name, **SIZES[name])
@@ -50,3 +65,8 @@ def test_what_predicts_no_samples_is_refused(split):
     model = subjects.tiny("tacotron", **test_tacotron.SIZES)
     with pytest.raises(InputError, match="WaveNet and SampleRNN"):
         rounding.bits_per_sample(model, split(model))
+
+
+def test_16_bits_are_of_samplernn():
+    with pytest.raises(InputError, match="--graph16: only SampleRNN has weights of 16 bits in the graph"):
+        rounding.bits_per_sample(subjects.tiny(), None, bits=16)

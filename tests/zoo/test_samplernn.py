@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from datasets.errors import InputError
 from tests.zoo import harness, subjects
-from zoo import generation, registry
+from zoo import generation, registry, rounding
 from zoo.runs import new_model
 from zoo.samplernn.model import PRESETS, SampleRNN
 
@@ -104,6 +104,24 @@ def test_frames_of_prepared_weights_are_drawn_from_what_is_predicted(alone):
     np.testing.assert_allclose(audio[:, sound.hop :], drawn, atol=_APART[alone.config.coding])
     for found, wanted in zip(tf.nest.flatten(state), tf.nest.flatten(after), strict=True):
         np.testing.assert_allclose(found, wanted, atol=_APART[alone.config.coding])
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_voice_of_16_bits_draws_from_the_rounded_weights(alone, batch):
+    rounded = type(alone).from_config(alone.get_config())
+    rounded.set_weights(alone.get_weights())
+    rounding.round_graph(rounded)
+    voices = [generation.voice_of(alone, alone.initial_state(batch), "graph16"),
+              generation.voice_of(rounded, rounded.initial_state(batch), "graph")]  # fmt: skip
+    assert generation.engines_of(alone) == ("fused", "int8", "graph", "graph16")
+    for _ in range(3):
+        found, wanted = (voice.speak(1, 1.0)[0] for voice in voices)
+        np.testing.assert_allclose(found, wanted, atol=_APART[alone.config.coding])
+        for voice in voices:
+            voice.listen(found)
+    told = np.concatenate([found, found], axis=1), tf.ones([batch, 1]), tf.zeros([batch, 1, 0])
+    exact, near = (model.sound.predict(*told, model.sound.initial_state(batch))[0] for model in (alone, rounded))
+    assert 1e-5 < np.abs(near - exact).max() < 0.1
 
 
 def test_weights_that_change_are_heard_by_the_next_voice(alone):

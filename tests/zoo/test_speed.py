@@ -3,8 +3,9 @@ import json
 import numpy as np
 import pytest
 
+from datasets.errors import InputError
 from tests.zoo import commands, subjects, test_samplernn
-from zoo import cost, matched, speed
+from zoo import cost, generation, matched, speed
 from zoo.roofline import Roofline, peak_bytes_per_second, peak_multiply_adds_per_second, peak_products_per_second
 from zoo.speed import Stream
 
@@ -71,6 +72,18 @@ def test_a_model_speaks_or_is_silent_all_the_time():
 
 def test_what_has_no_loop_of_its_own_is_left_out():
     assert speed.of_model("hazard", "tiny", "fused", subjects.tiny("hazard", order=4)) is None
+
+
+def test_weights_of_16_bits_are_of_samplernn():
+    model = subjects.tiny("samplernn", **test_samplernn.SIZES)
+    half, whole = (speed.of_model("samplernn", "tiny", engine, model) for engine in ("graph16", "graph"))
+    assert (half.weight_bits, 2 * half.weight_bytes) == (16, whole.weight_bytes)
+    assert speed.of_model("wavenet", "tiny", "graph16", subjects.tiny()) is None
+    with pytest.raises(InputError, match="--engine=graph16: only SampleRNN .*; the engines here are fused, int8, graph$"):
+        generation.voice_of(subjects.tiny(), subjects.tiny().initial_state(1), "graph16")
+    # Multiplied as float32, after half the bytes.
+    roof = Roofline({32: 1e9, 8: 1e10}, {100: 2e9, 10: 8e9})
+    assert roof.samples_per_second(1e6, 100, bits=16) == pytest.approx(1000.0)
 
 
 def test_the_peer_is_compared_round_by_round():

@@ -93,5 +93,7 @@ def test_train_then_generate(tmp_path):
     run = "--run=runs/wavenet-unconditional-tiny-bursts"
     done = commands.run(folder, "zoo.generate", run, "--seconds=0.5", "--out=babble.wav")
     assert done.status == 0 and (folder / "babble.wav").is_file() and not (folder / "babble.csv").exists()
+    done = commands.run(folder, "zoo.generate", run, "--engine=graph16")
+    assert done.status == 2 and "--engine=graph16: only SampleRNN has weights of 16 bits in the graph" in done.stderr
     done = commands.run(folder, "zoo.generate", run, "--duet")
     assert done.status == 2 and "an unconditional model takes no --partner, --duet" in done.stderr

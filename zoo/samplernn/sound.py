@@ -10,6 +10,7 @@ import math
 import keras
 import tensorflow as tf
 
+from zoo import words
 from zoo.layers import LEVELS, NormalisedDense, mixed_bfloat16, split_positions
 from zoo.recurrent import RecurrentStack
 from zoo.sound import SoundTier
@@ -45,14 +46,17 @@ class FrameTier(keras.layers.Layer):
         hidden, state = self.recurrent(self.entry(2.0 * frames) + above, state, running)
         return split_positions(self.up(hidden), self.positions), state
 
-    def prepared(self) -> dict:
-        """The present weights, as `advance` reads them: nothing stands between the entry and the first product."""
+    def prepared(self, bits: int = 32) -> dict:
+        """The present weights, as `advance` reads them: nothing stands between the entry and the first product.
+
+        The last product may be folded into another before it is rounded to `bits`: that is left to the caller.
+        """
         first = self.recurrent.stack[0].given
         kernel = first.kernel
         return {
             "entry": 2.0 * tf.matmul(self.entry.kernel, kernel),
             "above": (kernel, tf.linalg.matvec(kernel, self.entry.bias, transpose_a=True) + first.bias),
-            "recurrent": self.recurrent.prepared(),
+            "recurrent": self.recurrent.prepared(bits),
             "up": (self.up.kernel, self.up.bias),
         }
 
@@ -69,7 +73,7 @@ class FrameTier(keras.layers.Layer):
         )
         kernel, bias = prepared["up"]
         return tf.reshape(
-            tf.matmul(hidden, kernel) + bias, [-1, self.positions, kernel.shape[1] // self.positions]
+            words.product(hidden, kernel) + bias, [-1, self.positions, bias.shape[0] // self.positions]
         ), state
 
 
@@ -89,6 +93,7 @@ class SampleTiers(SoundTier):
     """
 
     receptive_samples = math.inf
+    graph_bits = (32, 16)
 
     def __init__(
         self, hop, coding, condition_channels, frame_samples, channels, layers, cell, weight_norm,
@@ -174,8 +179,8 @@ class SampleTiers(SoundTier):
             after.append(now)
         return below, after, levels
 
-    def prepared(self):
-        return self._prepared(folded=True)
+    def prepared(self, bits: int = 32):
+        return self._prepared(folded=True, bits=bits)
 
     @tf.function(jit_compile=True, autograph=False)
     def sample_frame(self, past, gate, condition, state, uniforms, temperature, prepared=None):
@@ -210,19 +215,22 @@ class SampleTiers(SoundTier):
         )
         return self.coding.decode(tf.transpose(samples.stack())), after
 
-    def _prepared(self, folded: bool) -> dict:
+    def _prepared(self, folded: bool, bits: int = 32) -> dict:
         """As `sample_frame` reads the weights; folded is dear, and worth it for more than one frame.
 
         Nothing bends between what the perceptron is given and its first layer, which is folded into both.
         """
-        tiers = [tier.prepared() for tier in self.tiers]
+        tiers = [tier.prepared(bits) for tier in self.tiers]
         recent, layers = self.recent.kernel, [(layer.kernel, layer.bias) for layer in (*self.hidden, self.logits)]
-        if folded:
+        if folded and self.hidden:
             (kernel, bias), *layers = layers
             recent = tf.matmul(recent, kernel)
             up, up_bias = (tf.matmul(tf.reshape(part, [-1, kernel.shape[0]]), kernel) for part in tiers[-1]["up"])
             width = self.tiers[-1].positions * kernel.shape[1]
             tiers[-1]["up"] = tf.reshape(up, [-1, width]), tf.reshape(up_bias + bias, [width])
+        for tier in tiers:
+            tier["up"] = words.of_bits(tier["up"][0], bits), tier["up"][1]
+        layers = [(words.of_bits(kernel, bits), bias) for kernel, bias in layers]
         # Of all levels; of a number, what it makes is a line.
         tokens = tf.range(LEVELS) if self.coding.dtype.is_integer else tf.constant([0.0, 1.0])
         taps = tf.reshape(recent, [self.taps, self.embedding_channels, recent.shape[1]])
@@ -234,7 +242,7 @@ class SampleTiers(SoundTier):
         x, layers = given + self._look_up(prepared["table"], recent), prepared["layers"]
         folded = len(self.hidden) + 1 - len(layers)
         for depth, (kernel, bias) in enumerate(layers, start=folded):
-            x = tf.matmul(tf.nn.relu(x) if depth else x, kernel) + bias
+            x = words.product(tf.nn.relu(x) if depth else x, kernel) + bias
         token = self.coding.sample(x, tf.gather(uniforms, i, axis=1), temperature)
         return i + 1, tf.concat([recent[:, 1:], token[:, None]], axis=1), state, samples.write(i, token)
 
