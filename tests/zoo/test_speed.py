@@ -79,7 +79,7 @@ def test_weights_of_16_bits_are_of_samplernn():
     half, whole = (speed.of_model("samplernn", "tiny", engine, model) for engine in ("graph16", "graph"))
     assert (half.weight_bits, 2 * half.weight_bytes) == (16, whole.weight_bytes)
     assert speed.of_model("wavenet", "tiny", "graph16", subjects.tiny()) is None
-    with pytest.raises(InputError, match="--engine=graph16: only SampleRNN .*; the engines here are fused, int8, graph$"):
+    with pytest.raises(InputError, match="graph16: only SampleRNN .*; the engines here are fused, int8, graph$"):
         generation.voice_of(subjects.tiny(), subjects.tiny().initial_state(1), "graph16")
     # Multiplied as float32, after half the bytes.
     roof = Roofline({32: 1e9, 8: 1e10}, {100: 2e9, 10: 8e9})
