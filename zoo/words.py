@@ -55,13 +55,14 @@ def unpack(words: tf.Tensor, rows: int) -> tf.Tensor:
 def product(x: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """x float32 [batch, rows] by weights, float32 [rows, columns] or words: -> float32 [batch, columns].
 
-    By words only where XLA compiles, in a loop that x changes in: else it is their unpacking that would be read.
+    By words it has to be compiled by XLA.
     """
     if weights.dtype != tf.uint32:
         return tf.matmul(x, weights)
     slices = weights.shape[1]
     x = tf.pad(x, [[0, 0], [0, 2 * slices * LANES - x.shape[1]]])
-    # Without it XLA takes the words for constant, and unpacks them before the loop into twice the bytes.
+    # Words alone do not change in a loop of samples: XLA would unpack them before it, into twice the bytes. Tied to x,
+    # which does, they stay words.
     weights, x = optimization_barrier(weights, x)
     x = tf.reshape(x, [-1, 2, slices, 1, LANES])
     terms = []
