@@ -116,6 +116,7 @@ def babble(
 def vocode(model: Speaker, target: np.ndarray, **options) -> np.ndarray:
     """A recording said again by a vocoder: float32 [n, samples] -> the same, down to a whole frame."""
     hearing.check_finite(target, "the recording")
+    memory.check(model, len(target), target.shape[1] / model.config.sample_rate)
     hop = model.config.hop
     n_frames = target.shape[1] // hop
     padded = np.pad(target[:, : n_frames * hop], [(0, 0), (0, hop)]).astype(np.float32)

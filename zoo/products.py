@@ -38,7 +38,8 @@ class Packed(NamedTuple):
 
 def matrices(weights, bits: int = 32):
     """Weights [..., rows, columns] as the loops read them: float32, or `Packed`."""
-    weights = np.ascontiguousarray(np.asarray(weights, np.float32))
+    # A copy that may be written to: to numba, others are of another type.
+    weights = np.array(weights, np.float32, order="C")
     return weights if bits == 32 else pack(weights)
 
 

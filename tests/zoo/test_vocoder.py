@@ -7,7 +7,7 @@ import tensorflow as tf
 from datasets import features
 from datasets.errors import InputError
 from tests.zoo import commands, harness, subjects, test_wavenet
-from zoo import descent, export, generation, objective, registry
+from zoo import descent, export, generation, memory, objective, registry
 from zoo.runs import new_model
 from zoo.vocoder import MELS_A_FRAME, POSITIONS, MelConditioner, VocoderModel
 from zoo.wavenet.model import PRESETS, WaveNet
@@ -102,6 +102,12 @@ def test_nothing_is_looked_ahead_to(model):
     until = at * model.config.hop
     np.testing.assert_array_equal(one[:, :until], two[:, :until])
     assert harness.differs(one[:, until:], two[:, until:])
+
+
+def test_a_recording_that_does_not_fit_into_memory_is_refused(model, monkeypatch):
+    monkeypatch.setattr(memory, "free_bytes", lambda: 1000.0)
+    with pytest.raises(InputError, match="1 channels of 0.24 s would take about"):
+        generation.vocode(model, np.zeros((1, FRAMES * model.config.hop), np.float32), seed=1)
 
 
 def test_what_is_exported_and_what_keras_saves_say_the_same(model, tmp_path):

@@ -1,7 +1,7 @@
 """SampleRNN's sample loop as one compiled function.
 
 `SampleTiers.sample_frame` is the reference; the parity test holds this to it. What the perceptron makes of a token at
-one of its taps is looked up: the embedding and its part of the first product are one table.
+one of its taps is looked up: the embedding and its parts of the first two products are one table.
 """
 
 import functools
@@ -38,22 +38,23 @@ class FusedSampleTiers(FusedSound):
             for part, made in (("kernel", packed), ("bias", matrices))
         ]
         sizes = np.array([tier.frame_samples for tier in tiers])
-        ends = [(packed(dense.kernel), matrices(dense.bias)) for tier in tiers for dense in (tier.entry, tier.up)]
-        entry, up = zip(*ends[::2], strict=True), zip(*ends[1::2], strict=True)
+        ups = [(np.asarray(tier.up.kernel), np.asarray(tier.up.bias)) for tier in tiers]
         taps = np.split(matrices(sound.recent.kernel), sound.taps)
-        table = np.stack([token_table(sound.embedding) @ tap for tap in taps]).astype(np.float32)
-        width = table.shape[-1]
-        hidden = (
-            np.zeros((len(sound.hidden), width, width), np.float32),
-            np.zeros((len(sound.hidden), width), np.float32),
-        )
-        for i, dense in enumerate(sound.hidden):
+        table = np.stack([token_table(sound.embedding) @ tap for tap in taps])
+        if sound.hidden:
+            table, ups[-1] = _folded(table, *ups[-1], *map(np.asarray, (sound.hidden[0].kernel, sound.hidden[0].bias)))
+        layers, width = sound.hidden[1:], table.shape[-1]
+        hidden = np.zeros((len(layers), width, width), np.float32), np.zeros((len(layers), width), np.float32)
+        for i, dense in enumerate(layers):
             hidden[0][i], hidden[1][i] = dense.kernel, dense.bias
+        entry = tuple(packed(tier.entry.kernel) for tier in tiers), tuple(matrices(tier.entry.bias) for tier in tiers)
+        up = tuple(packed(kernel) for kernel, _ in ups), tuple(matrices(bias) for _, bias in ups)
         logits = packed(sound.logits.kernel), matrices(sound.logits.bias)
         # What is None is left out of the loop when it is compiled.
         lstm = True if sound.cell == "lstm" else None
         self._weights = (
-            lstm, sizes, *entry, *recurrent, *up, table, packed(hidden[0]), hidden[1], *logits,
+            lstm, sizes, *entry, *recurrent, *up, matrices(table), len(sound.hidden) > 0,
+            packed(hidden[0]), hidden[1], *logits,
             self.decode, self._initial,
         )  # fmt: skip
 
@@ -79,13 +80,22 @@ class FusedSampleTiers(FusedSound):
                 Product.of_one(up[tier], width, len(up_bias[tier]), steps),
             ]
             cells += layers
-        products += [Product(hidden, heads, heads, len(hidden_bias)), Product.of_one(logits, heads, len(logits_bias))]
+        if len(hidden_bias):
+            products.append(Product(hidden, heads, heads, len(hidden_bias)))
+        products.append(Product.of_one(logits, heads, len(logits_bias)))
         state, pre = np.zeros(self._initial.shape[-1], np.float32), np.zeros(bias.shape[-1], np.float32)
         step = functools.partial(_cells, state, pre, pre.copy(), lstm)
         return Work(products, [(step, cells)], len(logits_bias))
 
     def speak_rows(self, *batch) -> None:
         _speak_rows(*batch, *self._weights)
+
+
+def _folded(table, up, up_bias, kernel, bias):
+    """Table, and matrix and bias of the last tier, with the perceptron's first layer in them: nothing bends between."""
+    inputs = len(kernel)
+    up = (up.reshape(len(up), -1, inputs) @ kernel).reshape(len(up), -1)
+    return table @ kernel, (up, (up_bias.reshape(-1, inputs) @ kernel + bias).reshape(-1))
 
 
 def _stacked(weights: list, shape: tuple[int, int]) -> np.ndarray:
@@ -144,7 +154,7 @@ def _advance(x, state, lstm, kernel, bias, own_kernel, own_bias, room):
 def _speak(
     frame, past, conditions, state, uniforms, inverse_temperature, told, predicted,
     lstm, sizes, entry, entry_bias, given, given_bias, recalled, recalled_bias, up, up_bias,
-    table, hidden, hidden_bias, logits, logits_bias, decode,
+    table, is_folded, hidden, hidden_bias, logits, logits_bias, decode,
 ):  # fmt: skip
     """Fills one frame of one speaker; state [tiers, layers, s] goes on."""
     span, taps, width = past.shape[0], table.shape[0], table.shape[2]
@@ -185,6 +195,8 @@ def _speak(
         fill(head, below[-1, at : at + width])
         for k in range(taps):
             add_token(head, tokens[now - taps + k], table[k])
+        if is_folded:
+            rectify(head)
         for layer in range(hidden_bias.shape[0]):
             fill(rectified, hidden_bias[layer])
             add_product(rectified, operand(head, room), nth(hidden, layer))
@@ -204,7 +216,7 @@ def _speak(
 def _speak_rows(
     rows, frames, past, gate, conditions, states, uniforms, inverse_temperature, told, predicted,
     lstm, sizes, entry, entry_bias, given, given_bias, recalled, recalled_bias, up, up_bias,
-    table, hidden, hidden_bias, logits, logits_bias, decode, initial,
+    table, is_folded, hidden, hidden_bias, logits, logits_bias, decode, initial,
 ):  # fmt: skip
     for row in rows:
         if gate[row]:
@@ -212,7 +224,7 @@ def _speak_rows(
                 frames[row], past[row], conditions[row], states[row], uniforms[row], inverse_temperature,
                 told[row], predicted[row],
                 lstm, sizes, entry, entry_bias, given, given_bias, recalled, recalled_bias, up, up_bias,
-                table, hidden, hidden_bias, logits, logits_bias, decode,
+                table, is_folded, hidden, hidden_bias, logits, logits_bias, decode,
             )  # fmt: skip
         else:
             for tier in range(sizes.shape[0]):
