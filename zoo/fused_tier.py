@@ -87,6 +87,10 @@ class UnconditionalTier:
     def compile(self) -> None:
         """Compiles what a frame takes, or reads it from the cache; the tier is of no use afterwards."""
         self.decide(0)
+        self.compile_ears()
+
+    def compile_ears(self) -> None:
+        """The part of that which is done last, for who has the time."""
         self.listen(np.zeros((self._batch, self._hop), np.float32))
 
     def _decide(self, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -187,6 +187,8 @@ def kernel_of(model: Speaker, state: dict, engine: str = "fused"):
             conditions = model.sound.frame_conditions(tf.zeros([len(state["gate"]), model.sound.condition_channels]))
             with compiling.beside(tier.compile, tier.compiled_in) if tier else contextlib.nullcontext():
                 kernel.compile(conditions.numpy(), kernel.buffers(state["sound"]))
+                if tier:
+                    tier.compile_ears()
             if tier:
                 tier.compile()
         return kernel

@@ -29,11 +29,10 @@ class FusedSampleTiers(FusedSound):
         tiers = sound.tiers
         super().__init__(sound, context_samples=tiers[0].frame_samples)
         layers = [layer for tier in tiers for layer in tier.recurrent.stack]
-        shape = len(tiers), len(tiers[0].recurrent.stack)
         packed = functools.partial(matrices, bits=bits)
-        self._initial = _stacked([layer.initial for layer in layers], shape)
+        self._initial = _stacked([layer.initial for layer in layers])
         recurrent = [
-            made(_stacked([getattr(getattr(layer, product), part) for layer in layers], shape))
+            made(_stacked([getattr(getattr(layer, product), part) for layer in layers]))
             for product in ("given", "recalled")
             for part, made in (("kernel", packed), ("bias", matrices))
         ]
@@ -43,12 +42,15 @@ class FusedSampleTiers(FusedSound):
         table = np.stack([token_table(sound.embedding) @ tap for tap in taps])
         if sound.hidden:
             table, ups[-1] = _folded(table, *ups[-1], *map(np.asarray, (sound.hidden[0].kernel, sound.hidden[0].bias)))
-        layers, width = sound.hidden[1:], table.shape[-1]
-        hidden = np.zeros((len(layers), width, width), np.float32), np.zeros((len(layers), width), np.float32)
-        for i, dense in enumerate(layers):
+        after, width = sound.hidden[1:], table.shape[-1]
+        hidden = np.zeros((len(after), width, width), np.float32), np.zeros((len(after), width), np.float32)
+        for i, dense in enumerate(after):
             hidden[0][i], hidden[1][i] = dense.kernel, dense.bias
-        entry = tuple(packed(tier.entry.kernel) for tier in tiers), tuple(matrices(tier.entry.bias) for tier in tiers)
-        up = tuple(packed(kernel) for kernel, _ in ups), tuple(matrices(bias) for _, bias in ups)
+        entry = tuple(packed(tier.entry.kernel) for tier in tiers), _stacked([tier.entry.bias for tier in tiers])
+        # Of what a tier hands down, the biases side by side, filled up with zeros.
+        handed = np.array([len(bias) for _, bias in ups])
+        biases = _stacked([np.pad(bias, (0, handed.max() - len(bias))) for _, bias in ups])
+        up = tuple(packed(kernel) for kernel, _ in ups), biases, handed
         logits = packed(sound.logits.kernel), matrices(sound.logits.bias)
         # What is None is left out of the loop when it is compiled.
         lstm = True if sound.cell == "lstm" else None
@@ -59,25 +61,23 @@ class FusedSampleTiers(FusedSound):
         )  # fmt: skip
 
     def buffers(self, state: list) -> np.ndarray:
-        """States of the graph ([batch, s] a layer of each tier) as [batch, tiers, layers, s]."""
-        return np.ascontiguousarray(
-            np.transpose([[np.asarray(layer) for layer in tier] for tier in state], (2, 0, 1, 3))
-        )
+        """States of the graph ([batch, s] a layer of each tier) as [batch, layers of all tiers, s]."""
+        return np.stack([np.asarray(layer) for tier in state for layer in tier], axis=1)
 
     def work(self) -> Work:
         """What a sample takes, for `zoo.parts`."""
-        lstm, sizes, entry, _, given, bias, recalled, _, up, up_bias, *_ = self._weights
+        lstm, sizes, entry, _, given, bias, recalled, _, up, _, handed, *_ = self._weights
         hidden, hidden_bias, logits, logits_bias = self._weights[-6:-2]
-        width, heads = bias.shape[-1] // (4 if lstm else 3), hidden_bias.shape[-1]
+        width, heads, depth = bias.shape[-1] // (4 if lstm else 3), hidden_bias.shape[-1], len(bias) // len(sizes)
         products, cells = [], 0.0
         for tier, size in enumerate(sizes):
-            steps = 1.0 / size
-            layers = steps * bias.shape[1]
+            steps, own = 1.0 / size, slice(tier * depth, (tier + 1) * depth)
+            layers = steps * depth
             products += [
                 Product.of_one(entry[tier], size, width, steps),
-                Product(nth_of(given, tier), width, bias.shape[-1], layers),
-                Product(nth_of(recalled, tier), width, bias.shape[-1], layers),
-                Product.of_one(up[tier], width, len(up_bias[tier]), steps),
+                Product(nth_of(given, own), width, bias.shape[-1], layers),
+                Product(nth_of(recalled, own), width, bias.shape[-1], layers),
+                Product.of_one(up[tier], width, handed[tier], steps),
             ]
             cells += layers
         if len(hidden_bias):
@@ -98,9 +98,8 @@ def _folded(table, up, up_bias, kernel, bias):
     return table @ kernel, (up, (up_bias.reshape(-1, inputs) @ kernel + bias).reshape(-1))
 
 
-def _stacked(weights: list, shape: tuple[int, int]) -> np.ndarray:
-    stacked = np.stack([matrices(weight) for weight in weights])
-    return np.ascontiguousarray(stacked.reshape(*shape, *stacked.shape[1:]))
+def _stacked(weights: list) -> np.ndarray:
+    return np.stack([matrices(weight) for weight in weights])
 
 
 @part
@@ -137,36 +136,34 @@ def _step(state, given, recalled, lstm):
 
 
 @inlined
-def _advance(x, state, lstm, kernel, bias, own_kernel, own_bias, room):
-    """One step of the layers of a tier: x [n] becomes the output, state [layers, s] goes on."""
+def _advance(x, state, first, last, lstm, kernel, bias, own_kernel, own_bias, room):
+    """One step of the layers of a tier, from the first on: x [n] becomes the output, state [layers, s] goes on."""
     n = x.shape[0]
     given, recalled = np.empty(bias.shape[1], np.float32), np.empty(bias.shape[1], np.float32)
-    for layer in range(state.shape[0]):
+    for layer in range(first, last):
+        own = state[layer]
         fill(given, bias[layer])
         add_product(given, operand(x, room), nth(kernel, layer))
         fill(recalled, own_bias[layer])
-        add_product(recalled, operand(state[layer, :n], room), nth(own_kernel, layer))
-        _step(state[layer], given, recalled, lstm)
-        fill(x, state[layer, :n])
+        add_product(recalled, operand(own[:n], room), nth(own_kernel, layer))
+        _step(own, given, recalled, lstm)
+        fill(x, own)
 
 
 @inlined
 def _speak(
     frame, past, conditions, state, uniforms, inverse_temperature, told, predicted,
-    lstm, sizes, entry, entry_bias, given, given_bias, recalled, recalled_bias, up, up_bias,
+    lstm, sizes, entry, entry_bias, given, given_bias, recalled, recalled_bias, up, up_bias, handed,
     table, is_folded, hidden, hidden_bias, logits, logits_bias, decode,
 ):  # fmt: skip
-    """Fills one frame of one speaker; state [tiers, layers, s] goes on."""
+    """Fills one frame of one speaker; state [layers of all tiers, s] goes on."""
     span, taps, width = past.shape[0], table.shape[0], table.shape[2]
     tokens = np.empty(span + frame.shape[0], np.float32)
     fill(tokens, past)
     sound = np.empty(tokens.shape[0], np.float32)
     for k in range(span):
         sound[k] = _TWO * as_sound(past[k], decode)
-    longest = 0
-    for bias in up_bias:
-        longest = max(longest, bias.shape[0])
-    below = np.empty((sizes.shape[0], longest), np.float32)
+    below, depth = np.empty(up_bias.shape, np.float32), given_bias.shape[0] // sizes.shape[0]
     x = np.empty(conditions.shape[1], np.float32)
     head, rectified = np.empty(width, np.float32), np.empty(width, np.float32)
     scores = np.empty(logits_bias.shape[0], np.float32)
@@ -184,13 +181,13 @@ def _speak(
                     at = i % sizes[tier - 1] // size * x.shape[0]
                     add(x, below[tier - 1, at : at + x.shape[0]])
                 add_product(x, operand(sound[now - size : now], room), entry[tier])
+                first = tier * depth
                 _advance(
-                    x, state[tier], lstm, nth(given, tier), given_bias[tier], nth(recalled, tier), recalled_bias[tier],
-                    room,
+                    x, state, first, first + depth, lstm, given, given_bias, recalled, recalled_bias, room
                 )  # fmt: skip
-                handed = below[tier, : up_bias[tier].shape[0]]
-                fill(handed, up_bias[tier])
-                add_product(handed, operand(x, room), up[tier])
+                told_below = below[tier, : handed[tier]]
+                fill(told_below, up_bias[tier])
+                add_product(told_below, operand(x, room), up[tier])
         at = i % taps * width
         fill(head, below[-1, at : at + width])
         for k in range(taps):
@@ -215,7 +212,7 @@ def _speak(
 @compiled
 def _speak_rows(
     rows, frames, past, gate, conditions, states, uniforms, inverse_temperature, told, predicted,
-    lstm, sizes, entry, entry_bias, given, given_bias, recalled, recalled_bias, up, up_bias,
+    lstm, sizes, entry, entry_bias, given, given_bias, recalled, recalled_bias, up, up_bias, handed,
     table, is_folded, hidden, hidden_bias, logits, logits_bias, decode, initial,
 ):  # fmt: skip
     for row in rows:
@@ -223,10 +220,9 @@ def _speak_rows(
             _speak(
                 frames[row], past[row], conditions[row], states[row], uniforms[row], inverse_temperature,
                 told[row], predicted[row],
-                lstm, sizes, entry, entry_bias, given, given_bias, recalled, recalled_bias, up, up_bias,
+                lstm, sizes, entry, entry_bias, given, given_bias, recalled, recalled_bias, up, up_bias, handed,
                 table, is_folded, hidden, hidden_bias, logits, logits_bias, decode,
             )  # fmt: skip
         else:
-            for tier in range(sizes.shape[0]):
-                for layer in range(initial.shape[1]):
-                    fill(states[row, tier, layer], initial[tier, layer])
+            for layer in range(initial.shape[0]):
+                fill(states[row, layer], initial[layer])
