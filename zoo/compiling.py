@@ -22,23 +22,29 @@ HOW = {"fastmath": True, "nogil": True, "error_model": "numpy"}
 _PATIENCE_SECONDS, _LOOK_SECONDS = 60.0, 0.02
 
 
-def compiled(function):
+def compiled(function, makes_arrays: bool = False):
     """A function as machine code, kept on disk for the next process.
 
     numba's own cache does not see that a function that is called, in another file, has changed: so it has a folder
     for each version of the kernels.
+
+    Args:
+        makes_arrays: whether it does; then numba counts who holds an array at every assignment, and compiles longer.
     """
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(_cache_folder())
     try:
-        return numba.njit(**HOW, cache=True, no_cfunc_wrapper=True)(function)
+        return numba.njit(**HOW, cache=True, no_cfunc_wrapper=True, _nrt=makes_arrays)(function)
     finally:
         numba.config.CACHE_DIR = before
 
 
+compiled_with_arrays = functools.partial(compiled, makes_arrays=True)
+
+
 def part(function):
-    """A function that compiled ones call, and nobody else: it needs no entry from Python."""
-    return numba.njit(**HOW, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    """A function that compiled ones call, and nobody else: it needs no entry from Python, and makes no arrays."""
+    return numba.njit(**HOW, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)(function)
 
 
 def inlined(function):

@@ -6,7 +6,7 @@ layer keeps its past in a ring, in place.
 
 import numpy as np
 
-from zoo.compiling import compiled, part
+from zoo.compiling import compiled, compiled_with_arrays, part
 from zoo.fused import add, fill, rectify, sigmoid, tanh
 from zoo.layers import GatedStack
 from zoo.products import add_product
@@ -156,7 +156,7 @@ def _affine_rows(y, x, kernel, bias, activation):
                 y[row, i] = tanh(y[row, i])
 
 
-@compiled
+@compiled_with_arrays
 def _stack_rows(skips, inputs, rings, frame, starts, dilations, kernel, bias, out, out_bias):
     """One step of each row; of a layer the ring holds the last (taps - 1) * dilation inputs."""
     taps, channels = kernel.shape[1:3]

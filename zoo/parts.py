@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from zoo.compiling import compiled
+from zoo.compiling import compiled, compiled_with_arrays
 from zoo.fused import FusedSound, draw
 from zoo.layers import LEVELS
 from zoo.products import Packed, add_product, nth, nth_of, operand, room_for
@@ -144,7 +144,7 @@ def _whole(kernel, conditions, buffers, rounds: int) -> float:
     return min(took) / kernel.hop
 
 
-@compiled
+@compiled_with_arrays
 def _products(total, vector, weights, several, times):
     room = room_for(weights, vector.shape[0])
     ready = operand(vector, room)
@@ -152,7 +152,7 @@ def _products(total, vector, weights, several, times):
         add_product(total, ready, nth(weights, i % several))
 
 
-@compiled
+@compiled_with_arrays
 def _operands(vector, weights, times):
     """Of weights of 8 bits, where a vector is rounded."""
     room, total = room_for(weights, vector.shape[0]), np.float32(0.0)

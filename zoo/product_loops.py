@@ -7,8 +7,7 @@ halves the time to compile a kernel.
 import functools
 
 from llvmlite import ir
-from numba.core import cgutils, errors, types
-from numba.extending import intrinsic
+from numba.core import cgutils, errors
 
 LANES = 16
 _BLOCKS = 2
@@ -16,49 +15,32 @@ COLUMNS = _BLOCKS * LANES
 # Pairs of rows in one turn of the loop: as many sums at once as hide the time that one takes.
 _PAIRS = 4
 ROWS = 2 * _PAIRS
+LARGEST_WEIGHT = 127
+# A level is less than 2^14, so that none is rounded out of 16 bits, and a sum of so many products stays within 32.
+_LEVEL_BITS = 13
+_LONGEST = 2**31 // (LARGEST_WEIGHT << _LEVEL_BITS + 1)
 _MANTISSA_BITS, _LEAST_EXPONENT, _TWICE_BIAS, _WITHOUT_SIGN = 23, 40, 254, 0x7FFFFFFF
 _INDEX, _INT = ir.IntType(64), ir.IntType(32)
 _FLOATS, _SUMS, _HALVES = (ir.VectorType(kind, LANES) for kind in (ir.FloatType(), _INT, ir.IntType(16)))
 _WEIGHTS, _LEVELS, _PRODUCTS = (ir.VectorType(ir.IntType(bits), 2 * LANES) for bits in (8, 16, 32))
 
 
-@intrinsic
-def add_rows(typing_context, total, vector, matrix):
-    """total [m] += vector [n] @ matrix [n, m], float32 and contiguous."""
-    del typing_context
-    if not all(kind.is_c_contig and kind.dtype == types.float32 for kind in (total, vector, matrix)):
-        raise errors.TypingError(f"a product takes contiguous float32, not {total}, {vector}, {matrix}")
-
-    def generate(context, builder, signature, arguments):
-        arrays = [_Array(context, builder, signature, arguments, i) for i in range(3)]
-        taken = [arrays[0].data, arrays[0].shape[0], arrays[1].data, arrays[1].shape[0], arrays[2].data]
-        _call(builder, "babble_add_rows", ir.VoidType(), taken, _emit_add_rows)
-        return context.get_dummy_value()
-
-    return types.void(total, vector, matrix), generate
+def add_rows(builder, total, vector, matrix) -> None:
+    """total [m] += vector [n] @ matrix [n, m], float32; each a `Contiguous`."""
+    taken = [total.data, total.shape[0], vector.data, vector.shape[0], matrix.data]
+    _call(builder, "babble_add_rows", ir.VoidType(), taken, _emit_add_rows)
 
 
-@intrinsic
-def round_vector(typing_context, vector, levels, bits):
+def round_vector(builder, vector, levels):
     """Rounds float32 [n] to int16 [n or more], as far as whole `ROWS`; returns what a level is worth.
 
     That is a power of two, so that no division stands in the way of the next product.
-
-    Args:
-        bits: int64, of the largest level, counted from the first one.
     """
-    del typing_context
-
-    def generate(context, builder, signature, arguments):
-        vector, levels = (_Array(context, builder, signature, arguments, i) for i in range(2))
-        taken = [vector.data, vector.shape[0], levels.data, arguments[2]]
-        return _call(builder, "babble_round_vector", _FLOATS.element, taken, _emit_round_vector)
-
-    return types.float32(vector, levels, bits), generate
+    taken = [vector.data, vector.shape[0], levels.data]
+    return _call(builder, "babble_round_vector", _FLOATS.element, taken, _emit_round_vector)
 
 
-@intrinsic
-def add_levels(typing_context, total, levels, scale, weights, scales):
+def add_levels(builder, total, levels, scale, weights, scales) -> None:
     """total [m] += scale scales [m] (levels [n] @ weights).
 
     Args:
@@ -66,23 +48,17 @@ def add_levels(typing_context, total, levels, scale, weights, scales):
         levels, scale: int16 and float32, as of `round_vector`.
         weights: int8 [groups of columns, pairs of rows, columns, 2], as of `zoo.products.pack`.
     """
-    del typing_context
-
-    def generate(context, builder, signature, arguments):
-        total, levels, weights, scales = (_Array(context, builder, signature, arguments, i) for i in (0, 1, 3, 4))
-        taken = [total.data, total.shape[0], levels.data, arguments[2]]
-        taken += [weights.data, weights.shape[0], weights.shape[1], scales.data]
-        _call(builder, "babble_add_levels", ir.VoidType(), taken, _emit_add_levels)
-        return context.get_dummy_value()
-
-    return types.void(total, levels, scale, weights, scales), generate
+    taken = [total.data, total.shape[0], levels.data, scale, weights.data, *weights.shape[:2], scales.data]
+    _call(builder, "babble_add_levels", ir.VoidType(), taken, _emit_add_levels)
 
 
-class _Array:
-    """One of the arguments of an intrinsic: a pointer, and the shape."""
+class Contiguous:
+    """An array within a compiled function: where it begins, and its shape."""
 
-    def __init__(self, context, builder, signature, arguments, index: int):
-        array = context.make_array(signature.args[index])(context, builder, arguments[index])
+    def __init__(self, context, builder, kind, value):
+        if not kind.is_c_contig:
+            raise errors.TypingError(f"a product takes contiguous arrays, not {kind}")
+        array = context.make_array(kind)(context, builder, value)
         self.data, self.shape = array.data, cgutils.unpack_tuple(builder, array.shape)
 
 
@@ -128,11 +104,14 @@ def _plus(builder):
     return lambda a, b: builder.fadd(a, b, flags=("fast",))
 
 
-def _emit_round_vector(builder, vector, n, levels, bits) -> None:
+def _emit_round_vector(builder, vector, n, levels) -> None:
     largest = builder.lshr(_largest_bits(builder, vector, n), _INT(_MANTISSA_BITS))
     least = _INT(_LEAST_EXPONENT)
     largest = builder.select(builder.icmp_signed(">", largest, least), largest, least)
-    exponent = builder.sub(largest, builder.trunc(bits, _INT))
+    # A bit less each time that a vector is twice as long.
+    times = builder.trunc(builder.udiv(builder.sub(n, _INDEX(1)), _INDEX(_LONGEST)), _INT)
+    fewer = builder.sub(_INT(_INT.width), builder.ctlz(times, ir.IntType(1)(0)))
+    exponent = builder.add(builder.sub(largest, _INT(_LEVEL_BITS)), fewer)
     scale, steps = (
         builder.bitcast(builder.shl(each, _INT(_MANTISSA_BITS)), _FLOATS.element)
         for each in (exponent, builder.sub(_INT(_TWICE_BIAS), exponent))

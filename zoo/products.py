@@ -13,15 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numba.core import types
-from numba.extending import overload
+from numba.extending import intrinsic, overload
 
-from zoo.compiling import HOW, part
-from zoo.product_loops import COLUMNS, ROWS, add_levels, add_rows, round_vector
-
-_LARGEST_WEIGHT = 127
-# A level is less than 2^14, so that none is rounded out of 16 bits, and a sum of so many products stays within 32.
-_LEVEL_BITS = 13
-_LONGEST = 2**31 // (_LARGEST_WEIGHT << _LEVEL_BITS + 1)
+from zoo.compiling import HOW
+from zoo.product_loops import COLUMNS, LARGEST_WEIGHT, ROWS, Contiguous, add_levels, add_rows, round_vector
 
 
 class Packed(NamedTuple):
@@ -47,7 +42,7 @@ def pack(weights: np.ndarray) -> Packed:
     """Rounds float32 [..., rows, columns] to 8 bits."""
     *many, rows, columns = weights.shape
     largest = np.abs(weights).max(axis=-2)
-    scales = np.where(largest > 0, largest, 1.0) / _LARGEST_WEIGHT
+    scales = np.where(largest > 0, largest, 1.0) / LARGEST_WEIGHT
     levels = np.rint(weights / scales[..., None, :]).astype(np.int8)
     filled = [(0, 0)] * len(many) + [(0, -rows % ROWS), (0, -columns % COLUMNS)]
     levels = np.pad(levels, filled)
@@ -79,16 +74,6 @@ def nth(weights, index):
     raise NotImplementedError("for compiled loops")
 
 
-def operand(vector, room):
-    """A vector as `add_product` takes it: worth making once where it meets several matrices; it lies in the room."""
-    raise NotImplementedError("for compiled loops")
-
-
-def add_product(total, vector, matrix):
-    """total += vector @ matrix, of an `operand`."""
-    raise NotImplementedError("for compiled loops")
-
-
 def _is_packed(kind) -> bool:
     return isinstance(kind, types.NamedTuple) and kind.instance_class is Packed
 
@@ -107,24 +92,48 @@ def _nth(weights, index):
     return lambda weights, index: weights[index]
 
 
-@overload(operand, jit_options=HOW, inline="always")
-def _operand(vector, room):
+@intrinsic
+def operand(typing_context, vector, room):
+    """A vector as `add_product` takes it: worth making once where it meets several matrices; it lies in the room."""
+    del typing_context
     if isinstance(room, types.NoneType):
-        return lambda vector, room: vector
-    return lambda vector, room: (room, round_vector(vector, room, _level_bits(vector.shape[0])))
+        return vector(vector, room), lambda context, builder, signature, arguments: _same(
+            context, builder, vector, arguments[0]
+        )
+
+    def generate(context, builder, signature, arguments):
+        taken = (
+            Contiguous(context, builder, kind, value) for kind, value in zip((vector, room), arguments, strict=True)
+        )
+        scale = round_vector(builder, *taken)
+        return context.make_tuple(builder, signature.return_type, [_same(context, builder, room, arguments[1]), scale])
+
+    return types.Tuple([room, types.float32])(vector, room), generate
 
 
-@part
-def _level_bits(n):
-    """Of the largest level of a vector of n, counted from its first one."""
-    bits, longest = _LEVEL_BITS, _LONGEST
-    while n > longest:
-        bits, longest = bits - 1, 2 * longest
-    return bits
+@intrinsic
+def add_product(typing_context, total, vector, matrix):
+    """total += vector @ matrix, of an `operand`."""
+    del typing_context
+
+    def generate(context, builder, signature, arguments):
+        def part(index, *way):
+            kind, value = signature.args[index], arguments[index]
+            for step in way:
+                kind, value = kind[step], builder.extract_value(value, step)
+            return Contiguous(context, builder, kind, value)
+
+        if _is_packed(matrix):
+            scale = builder.extract_value(arguments[1], 1)
+            add_levels(builder, part(0), part(1, 0), scale, part(2, 0), part(2, 1))
+        else:
+            add_rows(builder, part(0), part(1), part(2))
+        return context.get_dummy_value()
+
+    return types.void(total, vector, matrix), generate
 
 
-@overload(add_product, jit_options=HOW, inline="always")
-def _add_product(total, vector, matrix):
-    if _is_packed(matrix):
-        return lambda total, vector, matrix: add_levels(total, *vector, matrix.levels, matrix.scales)
-    return lambda total, vector, matrix: add_rows(total, vector, matrix)
+def _same(context, builder, kind, value):
+    """An argument, given back: one more holds it."""
+    context.nrt.incref(builder, kind, value)
+    return value

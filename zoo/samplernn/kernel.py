@@ -8,7 +8,7 @@ import functools
 
 import numpy as np
 
-from zoo.compiling import compiled, inlined, part
+from zoo.compiling import compiled, compiled_with_arrays, inlined, part
 from zoo.fused import FusedSound, add, add_token, as_sound, draw, fill, rectify, sigmoid, tanh, token_table
 from zoo.parts import Product, Work
 from zoo.products import add_product, matrices, nth, nth_of, operand, room_for
@@ -209,7 +209,7 @@ def _speak(
         sound[now] = _TWO * frame[i]
 
 
-@compiled
+@compiled_with_arrays
 def _speak_rows(
     rows, frames, past, gate, conditions, states, uniforms, inverse_temperature, told, predicted,
     lstm, sizes, entry, entry_bias, given, given_bias, recalled, recalled_bias, up, up_bias, handed,

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.special
 
 from zoo import pitch
-from zoo.compiling import compiled, part
+from zoo.compiling import compiled, compiled_with_arrays, inlined, part
 from zoo.fused import CompiledSound, exp, fill, rectify, sigmoid, tanh
 from zoo.products import add_product, matrices, operand, room_for
 from zoo.tacotron.sound import LOUDEST, MIDDLE_HZ, NEAREST, SHARPEST
@@ -95,7 +95,7 @@ class FusedMelSound(CompiledSound):
         _overlap_rows(rows, gate, shaped, buffers, at, frames, self._forward)
 
 
-@compiled
+@compiled_with_arrays
 def _predict_rows(
     rows, gate, conditions, buffers, parts, voicings,
     hidden, hidden_bias, mel, mel_bias, voicing, voicing_bias, kernels, biases, starts, widths, taps,
@@ -157,7 +157,7 @@ def _roll(buffer, starts, widths, steps):
             buffer[i] = buffer[i + by] if i + by < until else np.float32(0.0)
 
 
-@compiled
+@compiled_with_arrays
 def _source_rows(
     spoken, mels, voicings, uniforms, temperature, buffers, at, gains, windows,
     mel_mean, mel_scale, spread, window, sample_rate,
@@ -192,7 +192,7 @@ def _source_rows(
         fill(kept, source[samples:])
 
 
-@part
+@inlined
 def _pulses(sound, hz, phase, sample_rate):
     """As `zoo.pitch.pulses`, summed by Clenshaw's recurrence; fills `sound` and returns the phase."""
     samples = sound.shape[0]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zoo.compiling import compiled
+from zoo.compiling import compiled, compiled_with_arrays
 from zoo.fused import fill
 from zoo.fused_layers import array
 from zoo.products import add_product
@@ -122,7 +122,7 @@ class FusedReadingDecoder:
         return Spelled(frames[:, :last], stop[:, :last], alignment[:, :last], n_steps, stopped)
 
 
-@compiled
+@compiled_with_arrays
 def _read(
     frames, stops, alignments, memory, keys, told, seed, row,
     prenet, recurrence, recurrence_bias, attention, stack, stack_bias, mel, stop, zoneout,

@@ -6,7 +6,7 @@
 import numpy as np
 
 from zoo import hearing
-from zoo.compiling import compiled
+from zoo.compiling import compiled, compiled_with_arrays
 from zoo.fused_layers import Linear, Recurrent, array, product
 from zoo.fused_tier import Codes, FusedTier, UnconditionalTier
 from zoo.tacotron.cell_kernel import attend, attention_weights, drawing_of, lstm, prenet_into, prenet_weights
@@ -225,7 +225,7 @@ class BankedPartner:
 PARTNERS = {ConvolvedRNN: ConvolvedPartner, CBHG: BankedPartner}
 
 
-@compiled
+@compiled_with_arrays
 def _prenet_rows(y, x, weights, seed, stream, frame):
     for row in range(len(x)):
         prenet_into(y[row], x[row], weights, seed, stream, frame, np.uint32(row))
@@ -237,7 +237,7 @@ def _zoneout_rows(pre, hidden, cell, zoneout, seed, stream, frame, first):
         lstm(pre[row], hidden[row], cell[row], zoneout, drawing_of(seed, stream, frame, np.uint32(row)), first)
 
 
-@compiled
+@compiled_with_arrays
 def _attend_rows(
     states, pre, cell, alignment, attended, memory, keys, end, known, lag, weights, zoneout, seed, stream, frame
 ):

@@ -7,7 +7,7 @@ import functools
 
 import numpy as np
 
-from zoo.compiling import compiled, inlined, part
+from zoo.compiling import compiled, compiled_with_arrays, inlined, part
 from zoo.fused import FusedSound, add, add_token, as_sound, draw, fill, gated, rectify, token_table
 from zoo.parts import Product, Work
 from zoo.products import add_product, matrices, nth, operand, room_for
@@ -137,7 +137,7 @@ def _speak(
         frame[i] = as_sound(newer, decode)
 
 
-@compiled
+@compiled_with_arrays
 def _speak_rows(
     rows, frames, past, gate, conditions, buffers, uniforms, inverse_temperature, told, predicted,
     taps, out, bias, residual_bias, skip_bias, dilations, starts, now, before,
