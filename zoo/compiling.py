@@ -12,6 +12,7 @@ import hashlib
 import os
 import pathlib
 import time
+import warnings
 from collections.abc import Callable, Iterator
 
 import numba
@@ -19,7 +20,8 @@ import numba
 _HERE = pathlib.Path(__file__).resolve().parent
 # Python's division by zero would keep the loops from being vectorised.
 HOW = {"fastmath": True, "nogil": True, "error_model": "numpy"}
-_PATIENCE_SECONDS, _LOOK_SECONDS = 60.0, 0.02
+# How long a copy is waited for at least, and how often it is looked at.
+_PATIENCE_SECONDS, _LOOK_SECONDS = 5.0, 0.02
 
 
 def compiled(function, makes_arrays: bool = False):
@@ -69,15 +71,16 @@ def beside(work: Callable[[], object], module: str) -> Iterator[None]:
     """While the block compiles, compiles on another core what `work()` calls, for the cache that both share.
 
     numba compiles one function at a time in a process, so `work` runs in a copy of this one. It may touch numpy and
-    compiled functions, and nothing that has threads. Should the copy fail, who needs the functions compiles them.
+    compiled functions, and nothing that has threads. Should the copy fail, or take twice as long as the block, who
+    needs the functions compiles them.
 
     Args:
         module: name of the file whose functions these are; where the cache has some of it, no copy is made.
     """
     # Numba makes so many objects that the collector would walk through all of TensorFlow again and again.
-    collects = gc.isenabled()
+    collects, began = gc.isenabled(), time.monotonic()
     gc.disable()
-    copy = None if _is_cached(module) or len(os.sched_getaffinity(0)) < 2 else os.fork()
+    copy = None if _is_cached(module) or len(os.sched_getaffinity(0)) < 2 else _fork()
     if copy == 0:
         with contextlib.suppress(BaseException):
             work()
@@ -88,15 +91,22 @@ def beside(work: Callable[[], object], module: str) -> Iterator[None]:
         if collects:
             gc.enable()
         if copy:
-            _wait_for(copy)
+            _wait_for(copy, max(time.monotonic() - began, _PATIENCE_SECONDS))
+
+
+def _fork() -> int:
+    with warnings.catch_warnings():
+        # Python 3.12 warns of threads, of which the copy has none and asks nothing.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
 
 
 def _is_cached(module: str) -> bool:
     return any(_cache_folder().rglob(f"{module}.*.nbi"))
 
 
-def _wait_for(process: int) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+def _wait_for(process: int, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
     while not os.waitpid(process, os.WNOHANG)[0]:
         if time.monotonic() > deadline:
             os.kill(process, 9)
