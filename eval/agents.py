@@ -86,7 +86,7 @@ class RunAgent(Agent):
 
     Args:
         path: the folder.
-        engine: of `zoo.generation.ENGINES`.
+        engine: of `zoo.generation.ALL_ENGINES`.
     """
 
     def __init__(self, path: str | os.PathLike, engine: str = DEFAULT_ENGINE):

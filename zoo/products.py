@@ -59,7 +59,7 @@ def unpacked(packed: Packed, rows: int, columns: int) -> np.ndarray:
     return (levels * packed.scales[..., None, :])[..., :rows, :columns]
 
 
-def nth_of(weights, index: int):
+def nth_of(weights, index: int | slice):
     """Some of several matrices; as `nth`, in Python."""
     return Packed(weights.levels[index], weights.scales[index]) if isinstance(weights, Packed) else weights[index]
 

@@ -237,8 +237,7 @@ class ModelContract:
     def test_what_is_exported_says_the_same(self, subject, tmp_path):
         export.export(subject.model, tmp_path / "saved_model", run_config(self.name, subject.config))
         as_a_run = runs.open_run(tmp_path / "saved_model").model
-        for one, wanted in zip(as_a_run.variables, subject.model.variables, strict=True):
-            np.testing.assert_array_equal(one, wanted)
+        tf.nest.map_structure(np.testing.assert_array_equal, as_a_run.variables, subject.model.variables)
         agent = tf.saved_model.load(str(tmp_path / "saved_model"))
         state = subject.model.initial_state(BATCH)
         audio, gate, _ = subject.generate(subject.partner, state, seed=7)
@@ -252,8 +251,7 @@ class ModelContract:
         subject.model.save(tmp_path / "model.keras")
         model = keras.models.load_model(tmp_path / "model.keras")
         assert type(model) is type(subject.model) and model.config == subject.config
-        for found, wanted in zip(model.weights, subject.model.weights, strict=True):
-            np.testing.assert_array_equal(found, wanted)
+        tf.nest.map_structure(np.testing.assert_array_equal, model.weights, subject.model.weights)
         given = (subject.own, subject.gate, subject.partner)
         found, _ = model.observe(*given, model.initial_state(BATCH, tf.constant(ROLES), tf.constant(VOICES)))
         same(dict(found), subject.predictions())
