@@ -13,7 +13,8 @@ import os
 import pathlib
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import BinaryIO
 
 import numba
 
@@ -24,24 +25,19 @@ HOW = {"fastmath": True, "nogil": True, "error_model": "numpy"}
 _PATIENCE_SECONDS, _LOOK_SECONDS = 5.0, 0.02
 
 
-def compiled(function, makes_arrays: bool = False):
-    """A function as machine code, kept on disk for the next process.
+def compiled(function):
+    """A function as machine code, kept on disk for the next process; it makes no arrays, but is given them to write on.
 
-    numba's own cache does not see that a function that is called, in another file, has changed: so it has a folder
-    for each version of the kernels.
-
-    Args:
-        makes_arrays: whether it does; then numba counts who holds an array at every assignment, and compiles longer.
+    For those numba would count who holds an array at every assignment, and compile half as long again. Its own cache
+    does not see that a function that is called, in another file, has changed: so it has a folder for each version of
+    the kernels.
     """
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(_cache_folder())
     try:
-        return numba.njit(**HOW, cache=True, no_cfunc_wrapper=True, _nrt=makes_arrays)(function)
+        return numba.njit(**HOW, cache=True, no_cfunc_wrapper=True, _nrt=False)(function)
     finally:
         numba.config.CACHE_DIR = before
-
-
-compiled_with_arrays = functools.partial(compiled, makes_arrays=True)
 
 
 def part(function):
@@ -66,32 +62,51 @@ def _cache_folder() -> pathlib.Path:
     return pathlib.Path(numba.config.CACHE_DIR or _HERE / "__pycache__") / f"kernels-{kernels_version()}"
 
 
-@contextlib.contextmanager
-def beside(work: Callable[[], object], module: str) -> Iterator[None]:
-    """While the block compiles, compiles on another core what `work()` calls, for the cache that both share.
+def compile_by(works: list[Callable[[], object]], module: str) -> None:
+    """Calls all of `works`, for what they compile, on two cores where there are two.
 
-    numba compiles one function at a time in a process, so `work` runs in a copy of this one. It may touch numpy and
-    compiled functions, and nothing that has threads. Should the copy fail, or take twice as long as the block, who
-    needs the functions compiles them.
+    numba compiles one function at a time in a process, so a copy of this one takes part: both take the next work that
+    nobody has, and what the copy compiled is read from the cache that both share. A work may touch numpy and compiled
+    functions, and nothing that has threads. Should the copy fail, or take twice as long as this process, its part is
+    compiled here.
 
     Args:
-        module: name of the file whose functions these are; where the cache has some of it, no copy is made.
+        works: of which the first is done here; best the longest first.
+        module: name of the file where most of the functions are; where the cache has some of it, no copy is made.
     """
     # Numba makes so many objects that the collector would walk through all of TensorFlow again and again.
     collects, began = gc.isenabled(), time.monotonic()
     gc.disable()
+    left = _left(works)
     copy = None if _is_cached(module) or len(os.sched_getaffinity(0)) < 2 else _fork()
     if copy == 0:
         with contextlib.suppress(BaseException):
-            work()
+            _do(works, left)
         os._exit(0)
     try:
-        yield
+        works[0]()
+        _do(works, left)
     finally:
-        if collects:
-            gc.enable()
+        left.close()
         if copy:
             _wait_for(copy, max(time.monotonic() - began, _PATIENCE_SECONDS))
+        if collects:
+            gc.enable()
+    for work in works:
+        work()
+
+
+def _left(works: list) -> BinaryIO:
+    """Numbers of the works but the first that nobody has taken yet: in a pipe, for a process and its copy."""
+    out, into = os.pipe()
+    os.write(into, bytes(range(1, len(works))))
+    os.close(into)
+    return open(out, "rb", buffering=0)
+
+
+def _do(works: list, left: BinaryIO) -> None:
+    while taken := left.read(1):
+        works[taken[0]]()
 
 
 def _fork() -> int:

@@ -6,17 +6,20 @@ graph.
 
 import abc
 import concurrent.futures
+import functools
 import math
 import os
 
 import numpy as np
 import tensorflow as tf
-from numba.core import types
-from numba.extending import overload
+from numba.core import cgutils, types
+from numba.extending import intrinsic, overload
+from numba.np.arrayobj import populate_array
 
 from zoo.coding import COMPONENTS, LOG_SCALE, SHARPEST, STEP, Levels
 from zoo.compiling import HOW, part
 from zoo.layers import LEVELS
+from zoo.product_loops import Contiguous, each_number
 
 # exp(x) = 2^n exp(r) with r within half of ln 2; there the polynomial through seven Chebyshev nodes is off by 5e-9.
 _LOG2_E, _LN_2 = np.float32(1.0 / math.log(2.0)), np.float32(math.log(2.0))
@@ -173,10 +176,12 @@ def sigmoid(x):
 
 
 @part
-def gated(x, gate):
-    """tanh(x) sigmoid(gate), by one division; beyond the bounds float32 has no nearer value."""
-    grown, shut = exp(min(_TWO * x, _MOST_TANH)), exp(min(-gate, _MOST_SIGMOID))
-    return (grown - _ONE) / ((_ONE + grown) * (_ONE + shut))
+def pass_gates(passed, pre):
+    """passed [n] = tanh(pre[:n]) sigmoid(pre[n:]), by one division; beyond the bounds float32 has no nearer value."""
+    n = passed.shape[0]
+    for c in range(n):
+        grown, shut = exp(min(_TWO * pre[c], _MOST_TANH)), exp(min(-pre[n + c], _MOST_SIGMOID))
+        passed[c] = (grown - _ONE) / ((_ONE + grown) * (_ONE + shut))
 
 
 @part
@@ -269,20 +274,61 @@ def sample_logistics(parameters, uniform, inverse_temperature, cumulative):
     return np.float32(min(max(np.rint(drawn * _STEPS) * _STEP, -_ONE), _ONE - _STEP))
 
 
-@part
-def fill(x, values):
-    """x[:] = values, as a loop that is vectorised in place."""
-    for i in range(x.shape[0]):
-        x[i] = values[i]
+@intrinsic
+def fill(typing_context, x, values):
+    """x[:] = values, of contiguous float32, as are those that follow; values may have more numbers."""
+    return _in_place("fill", lambda builder, before, value: value, x, values)
 
 
-@part
-def add(total, part):
-    for i in range(total.shape[0]):
-        total[i] += part[i]
+@intrinsic
+def clear(typing_context, x):
+    """x[:] = 0."""
+    return _in_place("clear", lambda builder, before: before.type(0.0), x)
 
 
-@part
-def rectify(x):
-    for i in range(x.shape[0]):
-        x[i] = max(x[i], np.float32(0.0))
+@intrinsic
+def add(typing_context, total, part):
+    """total += part."""
+    return _in_place("add", lambda builder, before, value: builder.fadd(before, value, flags=("fast",)), total, part)
+
+
+@intrinsic
+def rectify(typing_context, x):
+    """x = max(x, 0)."""
+
+    def larger(builder, before):
+        nothing = before.type(0.0)
+        return builder.select(builder.fcmp_ordered(">", before, nothing), before, nothing)
+
+    return _in_place("rectify", larger, x)
+
+
+@intrinsic
+def span(typing_context, x, first, n):
+    """x[first : first + n] of a contiguous array, compiled to a tenth of what numba makes of a slice; unchecked."""
+    kind = types.Array(x.dtype, x.ndim, "C")
+
+    def generate(context, builder, signature, arguments):
+        start, length = (
+            context.cast(builder, value, kind, types.intp)
+            for value, kind in zip(arguments[1:], signature.args[1:], strict=True)
+        )
+        whole = Contiguous(context, builder, x, arguments[0])
+        view, size = context.make_array(kind)(context, builder), context.get_abi_sizeof(whole.data.type.pointee)
+        shape = [length, *whole.shape[1:]]
+        data = builder.gep(whole.data, [functools.reduce(builder.mul, whole.shape[1:], start)])
+        populate_array(view, data, shape, cgutils.unpack_tuple(builder, whole.strides), size, None)
+        return view._getvalue()
+
+    return kind(x, first, n), generate
+
+
+def _in_place(name, operation, *arrays):
+    """Signature and code of an intrinsic that does this to each number of the first array."""
+
+    def generate(context, builder, signature, arguments):
+        taken = [Contiguous(context, builder, *each) for each in zip(arrays, arguments, strict=True)]
+        each_number(builder, name, operation, *taken)
+        return context.get_dummy_value()
+
+    return types.void(*arrays), generate

@@ -6,10 +6,10 @@ layer keeps its past in a ring, in place.
 
 import numpy as np
 
-from zoo.compiling import compiled, compiled_with_arrays, part
-from zoo.fused import add, fill, rectify, sigmoid, tanh
+from zoo.compiling import compiled, part
+from zoo.fused import add, fill, pass_gates, rectify, sigmoid, tanh
 from zoo.layers import GatedStack
-from zoo.products import add_product
+from zoo.products import add_nth_product, add_product
 from zoo.recurrent import RecurrentStack
 
 # Of Philox 4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", section 3.3).
@@ -72,11 +72,15 @@ class Stack:
         out_bias = np.stack([array(layer.out.bias) for layer in layers])
         starts, dilations = np.cumsum([0, *steps[:-1]]), np.array([layer.conv.dilation for layer in layers])
         self._weights = starts, dilations, kernel, bias, out, out_bias
+        # What a layer is given, before and after its gates; and what it hands on, for the layer above and as a skip.
+        n = stack.channels
+        x, pre, passed, y = (np.empty(size, np.float32) for size in (n, 2 * n, n, out.shape[-1]))
+        self._scratch = x, pre, passed, y, y[:n], y[n:]
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """[batch, channels] -> the sum of skips [batch, skip_channels]."""
         skips = np.zeros((len(x), self._skips), np.float32)
-        _stack_rows(skips, x, self._rings, self._frame, *self._weights)
+        _stack_rows(skips, x, self._rings, self._frame, *self._weights, *self._scratch)
         self._frame += 1
         return skips
 
@@ -156,12 +160,12 @@ def _affine_rows(y, x, kernel, bias, activation):
                 y[row, i] = tanh(y[row, i])
 
 
-@compiled_with_arrays
-def _stack_rows(skips, inputs, rings, frame, starts, dilations, kernel, bias, out, out_bias):
+@compiled
+def _stack_rows(
+    skips, inputs, rings, frame, starts, dilations, kernel, bias, out, out_bias, x, pre, passed, y, residual, skip
+):
     """One step of each row; of a layer the ring holds the last (taps - 1) * dilation inputs."""
-    taps, channels = kernel.shape[1:3]
-    x = np.empty(channels, np.float32)
-    pre, y = np.empty(2 * channels, np.float32), np.empty(out.shape[2], np.float32)
+    taps = kernel.shape[1]
     for row in range(len(inputs)):
         fill(x, inputs[row])
         for layer in range(len(starts)):
@@ -172,12 +176,11 @@ def _stack_rows(skips, inputs, rings, frame, starts, dilations, kernel, bias, ou
                 at = starts[layer] + (frame + tap * dilations[layer]) % steps
                 add_product(pre, rings[row, at] if tap < taps - 1 else x, kernel[layer, tap])
             fill(rings[row, starts[layer] + frame % steps], x)
-            for c in range(channels):
-                pre[c] = tanh(pre[c]) * sigmoid(pre[channels + c])
+            pass_gates(passed, pre)
             fill(y, out_bias[layer])
-            add_product(y, pre[:channels], out[layer])
-            add(x, y[:channels])
-            add(skips[row], y[channels:])
+            add_nth_product(y, passed, out, layer)
+            add(x, residual)
+            add(skips[row], skip)
 
 
 @compiled

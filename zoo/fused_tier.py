@@ -84,14 +84,9 @@ class UnconditionalTier:
         """Takes in the partner's float32 [batch, hop] of the frame that was decided last."""
         self.frame += 1
 
-    def compile(self) -> None:
-        """Compiles what a frame takes, or reads it from the cache; the tier is of no use afterwards."""
-        self.decide(0)
-        self.compile_ears()
-
-    def compile_ears(self) -> None:
-        """The part of that which is done last, for who has the time."""
-        self.listen(np.zeros((self._batch, self._hop), np.float32))
+    def works(self) -> list:
+        """What a frame takes, for `zoo.compiling.compile_by`; the tier is of no use afterwards."""
+        return [lambda: self.decide(0), lambda: self.listen(np.zeros((self._batch, self._hop), np.float32))]
 
     def _decide(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
         return np.ones(self._batch, bool), np.zeros((self._batch, 0), np.float32)

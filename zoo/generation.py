@@ -6,7 +6,6 @@ to 8 bits (`zoo.products`): it draws by the same numbers from what is nearly the
 weights of 16 bits (`zoo.words`), of the models that have it.
 """
 
-import contextlib
 import dataclasses
 import types
 from collections.abc import Callable, Sequence
@@ -185,12 +184,11 @@ def kernel_of(model: Speaker, state: dict, engine: str = "fused"):
 
             tier = tier_of(model, state)
             conditions = model.sound.frame_conditions(tf.zeros([len(state["gate"]), model.sound.condition_channels]))
-            with compiling.beside(tier.compile, tier.compiled_in) if tier else contextlib.nullcontext():
-                kernel.compile(conditions.numpy(), kernel.buffers(state["sound"]))
-                if tier:
-                    tier.compile_ears()
+            told = conditions.numpy(), kernel.buffers(state["sound"])
             if tier:
-                tier.compile()
+                compiling.compile_by([lambda: kernel.compile(*told), *tier.works()], tier.compiled_in)
+            else:
+                kernel.compile(*told)
         return kernel
 
     return attempt(ready, engine)

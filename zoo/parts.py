@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from zoo.compiling import compiled, compiled_with_arrays
+from zoo.compiling import compiled
 from zoo.fused import FusedSound, draw
 from zoo.layers import LEVELS
-from zoo.products import Packed, add_product, nth, nth_of, operand, room_for
+from zoo.products import Packed, add_nth_product, nth_of, operand, room_for
 
 PARTS = ("products", "rounding", "nonlinear", "draw", "rest")
 _TIMES = 200
@@ -73,7 +73,8 @@ def seconds(kernel: FusedSound, conditions: np.ndarray, buffers: np.ndarray, rou
         vector = np.linspace(-1.0, 1.0, product.rows, dtype=np.float32)
         found["products"] += product.a_sample * _best(_product(product, vector, footprint), rounds, 4 * _TIMES)
         if isinstance(product.weights, Packed):
-            found["rounding"] += product.a_sample * _best(functools.partial(_operands, vector, product.weights), rounds)
+            room = room_for(product.weights, product.rows)
+            found["rounding"] += product.a_sample * _best(functools.partial(_operands, vector, room), rounds)
     found["nonlinear"] = sum(a_sample * _best(run, rounds) for run, a_sample in work.nonlinear)
     found["draw"] = _best(_draw(work.parameters, kernel.decode), rounds)
     rest = _whole(kernel, conditions, buffers, rounds) - sum(found.values())
@@ -117,7 +118,7 @@ def _product(product: Product, vector: np.ndarray, footprint: int) -> Callable[[
     else:
         weights = np.concatenate([product.weights] * copies)
     total, several = np.zeros(product.columns, np.float32), copies * _number(product.weights)
-    return functools.partial(_products, total, vector, weights, several)
+    return functools.partial(_products, total, vector, weights, several, room_for(weights, product.rows))
 
 
 def _number(weights) -> int:
@@ -144,18 +145,17 @@ def _whole(kernel, conditions, buffers, rounds: int) -> float:
     return min(took) / kernel.hop
 
 
-@compiled_with_arrays
-def _products(total, vector, weights, several, times):
-    room = room_for(weights, vector.shape[0])
+@compiled
+def _products(total, vector, weights, several, room, times):
     ready = operand(vector, room)
     for i in range(times):
-        add_product(total, ready, nth(weights, i % several))
+        add_nth_product(total, ready, weights, i % several)
 
 
-@compiled_with_arrays
-def _operands(vector, weights, times):
+@compiled
+def _operands(vector, room, times):
     """Of weights of 8 bits, where a vector is rounded."""
-    room, total = room_for(weights, vector.shape[0]), np.float32(0.0)
+    total = np.float32(0.0)
     for i in range(times):
         levels, scale = operand(vector, room)
         total += np.float32(levels[i % vector.shape[0]]) * scale

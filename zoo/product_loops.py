@@ -4,6 +4,7 @@ A loop is written once for each function that has it, not compiled from Python a
 halves the time to compile a kernel.
 """
 
+import copy
 import functools
 
 from llvmlite import ir
@@ -52,6 +53,19 @@ def add_levels(builder, total, levels, scale, weights, scales) -> None:
     _call(builder, "babble_add_levels", ir.VoidType(), taken, _emit_add_levels)
 
 
+def each_number(builder, name: str, operation, x, *others) -> None:
+    """x [n] = operation(builder, x, *others) of each number, float32; each a `Contiguous`. The operation has a name."""
+
+    def emit(builder, x, n, *others):
+        with cgutils.for_range(builder, n) as i:
+            at = builder.gep(x, [i.index])
+            values = [builder.load(builder.gep(other, [i.index])) for other in others]
+            builder.store(operation(builder, builder.load(at), *values), at)
+        builder.ret_void()
+
+    _call(builder, f"babble_{name}", ir.VoidType(), [x.data, x.shape[0], *(other.data for other in others)], emit)
+
+
 class Contiguous:
     """An array within a compiled function: where it begins, and its shape."""
 
@@ -59,7 +73,16 @@ class Contiguous:
         if not kind.is_c_contig:
             raise errors.TypingError(f"a product takes contiguous arrays, not {kind}")
         array = context.make_array(kind)(context, builder, value)
-        self.data, self.shape = array.data, cgutils.unpack_tuple(builder, array.shape)
+        self.data, self.strides = array.data, array.strides
+        self.shape = cgutils.unpack_tuple(builder, array.shape)
+
+    def nth(self, builder, index):
+        """One of the parts along its first axis; an index from 0 on."""
+        part = copy.copy(self)
+        part.shape = self.shape[1:]
+        size = functools.reduce(builder.mul, part.shape)
+        part.data = builder.gep(self.data, [builder.mul(index, size)])
+        return part
 
 
 def _call(builder, name: str, returned, taken: list, emit):
@@ -68,6 +91,8 @@ def _call(builder, name: str, returned, taken: list, emit):
     function = cgutils.get_or_insert_function(builder.module, kind, name)
     if function.is_declaration:
         function.linkage = "linkonce_odr"
+        # One that every call shares: within each of them it would be made anew.
+        function.attributes.add("noinline")
         emit(ir.IRBuilder(function.append_basic_block()), *function.args)
     return builder.call(function, taken)
 

@@ -6,16 +6,15 @@ machine has). Each column of a matrix has a scale of its own, its largest weight
 bits by its own largest value, which costs next to nothing in accuracy. LPCNet's 8 bits are the same idea, with vectors
 of 8 bits too (Valin and Skoglund 2019, arXiv:1810.11846; Vanhoucke et al. 2011).
 
-The kernels are written once: `room_for`, `nth`, `operand` and `add_product` are compiled by the type of the weights.
+The kernels are written once: `operand` and `add_product` are compiled by the type of the weights.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 from numba.core import types
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
-from zoo.compiling import HOW
 from zoo.product_loops import COLUMNS, LARGEST_WEIGHT, ROWS, Contiguous, add_levels, add_rows, round_vector
 
 
@@ -60,36 +59,17 @@ def unpacked(packed: Packed, rows: int, columns: int) -> np.ndarray:
 
 
 def nth_of(weights, index: int | slice):
-    """Some of several matrices; as `nth`, in Python."""
+    """Some of several matrices."""
     return Packed(weights.levels[index], weights.scales[index]) if isinstance(weights, Packed) else weights[index]
 
 
 def room_for(weights, rows):
     """Room for the levels of a vector of at most so many numbers, int16 [rows], where the weights need it."""
-    raise NotImplementedError("for compiled loops")
-
-
-def nth(weights, index):
-    """One of several matrices."""
-    raise NotImplementedError("for compiled loops")
+    return np.zeros(rows + -rows % ROWS, np.int16) if isinstance(weights, Packed) else None
 
 
 def _is_packed(kind) -> bool:
     return isinstance(kind, types.NamedTuple) and kind.instance_class is Packed
-
-
-@overload(room_for, jit_options=HOW, inline="always")
-def _room_for(weights, rows):
-    if _is_packed(weights):
-        return lambda weights, rows: np.zeros(rows + -rows % ROWS, np.int16)
-    return lambda weights, rows: None
-
-
-@overload(nth, jit_options=HOW, inline="always")
-def _nth(weights, index):
-    if _is_packed(weights):
-        return lambda weights, index: Packed(weights.levels[index], weights.scales[index])
-    return lambda weights, index: weights[index]
 
 
 @intrinsic
@@ -115,25 +95,39 @@ def operand(typing_context, vector, room):
 def add_product(typing_context, total, vector, matrix):
     """total += vector @ matrix, of an `operand`."""
     del typing_context
+    return types.void(total, vector, matrix), _add
 
-    def generate(context, builder, signature, arguments):
-        def part(index, *way):
-            kind, value = signature.args[index], arguments[index]
-            for step in way:
-                kind, value = kind[step], builder.extract_value(value, step)
-            return Contiguous(context, builder, kind, value)
 
-        if _is_packed(matrix):
-            scale = builder.extract_value(arguments[1], 1)
-            add_levels(builder, part(0), part(1, 0), scale, part(2, 0), part(2, 1))
-        else:
-            add_rows(builder, part(0), part(1), part(2))
-        return context.get_dummy_value()
+@intrinsic
+def add_nth_product(typing_context, total, vector, several, index):
+    """The same, of one of several matrices."""
+    del typing_context
+    return types.void(total, vector, several, index), _add
 
-    return types.void(total, vector, matrix), generate
+
+def _add(context, builder, signature, arguments):
+    """What an intrinsic generates; with an index, arrays of the matrix have one more axis."""
+    kinds, index = signature.args, None
+    if len(arguments) == 4:
+        index = context.cast(builder, arguments[3], kinds[3], types.intp)
+
+    def part(at, *way, index=None):
+        kind, value = kinds[at], arguments[at]
+        for step in way:
+            kind, value = kind[step], builder.extract_value(value, step)
+        found = Contiguous(context, builder, kind, value)
+        return found if index is None else found.nth(builder, index)
+
+    if _is_packed(kinds[2]):
+        scale = builder.extract_value(arguments[1], 1)
+        add_levels(builder, part(0), part(1, 0), scale, part(2, 0, index=index), part(2, 1, index=index))
+    else:
+        add_rows(builder, part(0), part(1), part(2, index=index))
+    return context.get_dummy_value()
 
 
 def _same(context, builder, kind, value):
-    """An argument, given back: one more holds it."""
-    context.nrt.incref(builder, kind, value)
+    """An argument, given back: one more holds it, where that is counted."""
+    if context.enable_nrt:
+        context.nrt.incref(builder, kind, value)
     return value

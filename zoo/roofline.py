@@ -71,7 +71,8 @@ def peak_products_per_second() -> float:
     """Of vectors by matrices of 8 bits (`zoo.products`) that lie in the first cache."""
     weights = products.matrices(np.ones((1, _ROWS_OF_8_BITS, _COLUMNS_OF_8_BITS)), 8)
     vector, total = np.ones(_ROWS_OF_8_BITS, np.float32), np.zeros(_COLUMNS_OF_8_BITS, np.float32)
-    return _rate(functools.partial(_multiply, total, vector, weights), _ROWS_OF_8_BITS * _COLUMNS_OF_8_BITS)
+    room = products.room_for(weights, _ROWS_OF_8_BITS)
+    return _rate(functools.partial(_multiply, total, vector, weights, room), _ROWS_OF_8_BITS * _COLUMNS_OF_8_BITS)
 
 
 def peak_bytes_per_second(size_bytes: int) -> float:
@@ -109,11 +110,10 @@ def _polynomials(x, out, times):
 
 
 @_loop
-def _multiply(total, vector, weights, times):
-    room = products.room_for(weights, vector.shape[0])
+def _multiply(total, vector, weights, room, times):
     ready = products.operand(vector, room)
     for _ in range(times):
-        products.add_product(total, ready, products.nth(weights, 0))
+        products.add_nth_product(total, ready, weights, 0)
 
 
 @_loop

@@ -49,48 +49,67 @@ def _forks(monkeypatch) -> list[int]:
 
 
 def test_what_the_copy_compiled_is_read_from_the_cache(kernel, monkeypatch):
-    forks, x = _forks(monkeypatch), np.ones(3)
-    with compiling.beside(lambda: kernel.double(x), "some_kernel"):
-        assert not gc.isenabled()
-    assert gc.isenabled() and len(forks) == 1
-    kernel.double(x)
-    # The copy's doubling is not seen here.
+    forks, x, seen = _forks(monkeypatch), np.ones(3), []
+    # The copy takes the second work while the first is waited for.
+    works = [lambda: seen.append(gc.isenabled()) or time.sleep(1.0 if not seen[1:] else 0.0), lambda: kernel.double(x)]
+    compiling.compile_by(works, "some_kernel")
+    # Its doubling is not seen here.
     assert (x == 2).all() and sum(kernel.double.stats.cache_hits.values()) == 1
-    with compiling.beside(lambda: kernel.double(x), "some_kernel"):
-        pass
+    assert gc.isenabled() and seen == [False, True] and len(forks) == 1
+    compiling.compile_by(works, "some_kernel")
     assert len(forks) == 1
 
 
+def test_a_work_is_done_once_by_a_process_and_its_copy(tmp_path, kernel):
+    path = tmp_path / "done"
+
+    def work(name):
+        def note():
+            with path.open("a", encoding="utf-8") as file:
+                file.write(f"{name} {os.getpid()}\n")
+            time.sleep(0.01)
+
+        return note
+
+    compiling.compile_by([work(name) for name in "abcdefgh"], "some_kernel")
+    # Afterwards this process calls all of them once more.
+    done = [line.split() for line in path.read_text(encoding="utf-8").splitlines()][:-8]
+    assert sorted(name for name, _ in done) == list("abcdefgh") and len({process for _, process in done}) == 2
+    assert ["a", str(os.getpid())] in done
+
+
 def test_one_core_makes_no_copy(kernel, monkeypatch):
-    forks = _forks(monkeypatch)
+    forks, x = _forks(monkeypatch), np.ones(3)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
-    with compiling.beside(lambda: kernel.double(np.ones(3)), "some_kernel"):
-        pass
-    assert not forks
+    compiling.compile_by([lambda: None, lambda: kernel.double(x)], "some_kernel")
+    assert not forks and (x == 4).all()
 
 
 def test_a_copy_that_fails_leaves_the_work_to_others(kernel, capfd):
-    def fail():
-        raise SystemExit("no")
+    here, x = os.getpid(), np.ones(3)
 
-    with compiling.beside(fail, "some_kernel"):
-        pass
-    x = np.ones(3)
-    kernel.double(x)
+    def fail_elsewhere():
+        if os.getpid() != here:
+            raise SystemExit("no")
+        kernel.double(x)
+
+    compiling.compile_by([lambda: time.sleep(0.2), fail_elsewhere], "some_kernel")
     assert (x == 2).all() and capfd.readouterr().err == ""
 
 
 def test_a_copy_that_hangs_is_ended(kernel, monkeypatch):
     monkeypatch.setattr(compiling, "_PATIENCE_SECONDS", 0.1)
-    forks, began = _forks(monkeypatch), time.monotonic()
-    with compiling.beside(lambda: time.sleep(60), "some_kernel"):
-        pass
+    forks, began, here = _forks(monkeypatch), time.monotonic(), os.getpid()
+    compiling.compile_by([lambda: time.sleep(0.2), lambda: os.getpid() == here or time.sleep(60)], "some_kernel")
     assert time.monotonic() - began < 30
     with pytest.raises(ChildProcessError):
         os.waitpid(forks[0], 0)
 
 
-def test_an_error_in_the_block_passes(kernel):
-    with pytest.raises(ValueError, match="mine"), compiling.beside(lambda: None, "some_kernel"):
+def test_an_error_of_a_work_passes(kernel):
+    def fail():
         raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        compiling.compile_by([fail, lambda: None], "some_kernel")
     assert gc.isenabled()

@@ -5,15 +5,14 @@ import numpy as np
 import pytest
 
 from zoo import products
-from zoo.products import add_product, nth, operand, room_for
+from zoo.products import add_nth_product, operand, room_for
 
 SHAPES = [(64, 128), (32, 32), (4, 256), (30, 30), (100, 257), (7, 5), (1, 1), (1024, 48)]
 
 
 @numba.njit
-def _add(total, vector, several, index):
-    room = room_for(several, vector.shape[0])
-    add_product(total, operand(vector, room), nth(several, index))
+def _add(total, vector, several, index, room):
+    add_nth_product(total, operand(vector, room), several, index)
 
 
 @pytest.fixture
@@ -23,7 +22,7 @@ def rng():
 
 def _product(vector, several, index, columns, start=0.0):
     total = np.full(columns, start, np.float32)
-    _add(total, vector.astype(np.float32), several, index)
+    _add(total, vector.astype(np.float32), several, index, room_for(several, len(vector)))
     return total
 
 

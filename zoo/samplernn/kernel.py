@@ -5,16 +5,82 @@ one of its taps is looked up: the embedding and its parts of the first two produ
 """
 
 import functools
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from zoo.compiling import compiled, compiled_with_arrays, inlined, part
-from zoo.fused import FusedSound, add, add_token, as_sound, draw, fill, rectify, sigmoid, tanh, token_table
+from zoo.compiling import compiled, inlined, part
+from zoo.fused import FusedSound, add, add_token, as_sound, draw, fill, rectify, sigmoid, span, tanh, token_table
 from zoo.parts import Product, Work
-from zoo.products import add_product, matrices, nth, nth_of, operand, room_for
+from zoo.products import add_nth_product, add_product, matrices, nth_of, operand, room_for
 
 _TWO = np.float32(2.0)
 _ONE = np.float32(1.0)
+
+
+class Weights(NamedTuple):
+    """What the loop reads; matrices as of `zoo.products.matrices`, layers those of all tiers, from the slowest on.
+
+    Attributes:
+        lstm: True, or None for a GRU: what is None is left out of the loop when it is compiled.
+        sizes: int64 [tiers], samples of a frame.
+        entry, entry_bias: of the sound that a tier hears, a matrix [samples, n] each, and [tiers, n].
+        given, given_bias, recalled, recalled_bias: of input and state, matrices [layers, n, gates] and [layers, gates].
+        up, up_bias, handed: of what a tier hands down, a matrix [n, handed] each, [tiers, largest of handed], and
+            [tiers].
+        table: what the perceptron makes of a token, [taps, tokens, width].
+        is_folded: whether its first layer is in the table, and in what the last tier hands down.
+        hidden, hidden_bias: of its other layers, matrices [layers, width, width] and [layers, width].
+        logits, logits_bias: a matrix [width, parameters], and [parameters].
+        decode: sound of a level [256], or None.
+        initial: states [layers, s] after a frame with a shut gate.
+    """
+
+    lstm: bool | None
+    sizes: np.ndarray
+    entry: tuple
+    entry_bias: np.ndarray
+    given: Any
+    given_bias: np.ndarray
+    recalled: Any
+    recalled_bias: np.ndarray
+    up: tuple
+    up_bias: np.ndarray
+    handed: np.ndarray
+    table: np.ndarray
+    is_folded: bool
+    hidden: Any
+    hidden_bias: np.ndarray
+    logits: Any
+    logits_bias: np.ndarray
+    decode: np.ndarray | None
+    initial: np.ndarray
+
+
+class Scratch(NamedTuple):
+    """What the loop writes on while it makes a frame.
+
+    Attributes:
+        tokens, sound: [heard + hop], those of the frame before that are heard, and of this one.
+        below: [tiers, largest of handed], what each tier handed down.
+        x: [n], the input of a layer and its output.
+        given, recalled: [gates], products of input and state.
+        head, rectified: [width], of the perceptron.
+        scores, shares: [parameters].
+        room: for the operands of products.
+    """
+
+    tokens: np.ndarray
+    sound: np.ndarray
+    below: np.ndarray
+    x: np.ndarray
+    given: np.ndarray
+    recalled: np.ndarray
+    head: np.ndarray
+    rectified: np.ndarray
+    scores: np.ndarray
+    shares: np.ndarray
+    room: np.ndarray | None
 
 
 class FusedSampleTiers(FusedSound):
@@ -52,9 +118,8 @@ class FusedSampleTiers(FusedSound):
         biases = _stacked([np.pad(bias, (0, handed.max() - len(bias))) for _, bias in ups])
         up = tuple(packed(kernel) for kernel, _ in ups), biases, handed
         logits = packed(sound.logits.kernel), matrices(sound.logits.bias)
-        # What is None is left out of the loop when it is compiled.
         lstm = True if sound.cell == "lstm" else None
-        self._weights = (
+        self._weights = Weights(
             lstm, sizes, *entry, *recurrent, *up, matrices(table), len(sound.hidden) > 0,
             packed(hidden[0]), hidden[1], *logits,
             self.decode, self._initial,
@@ -66,29 +131,35 @@ class FusedSampleTiers(FusedSound):
 
     def work(self) -> Work:
         """What a sample takes, for `zoo.parts`."""
-        lstm, sizes, entry, _, given, bias, recalled, _, up, _, handed, *_ = self._weights
-        hidden, hidden_bias, logits, logits_bias = self._weights[-6:-2]
-        width, heads, depth = bias.shape[-1] // (4 if lstm else 3), hidden_bias.shape[-1], len(bias) // len(sizes)
+        w, gates = self._weights, self._weights.given_bias.shape[-1]
+        width, heads, depth = gates // (4 if w.lstm else 3), w.hidden_bias.shape[-1], len(w.given_bias) // len(w.sizes)
         products, cells = [], 0.0
-        for tier, size in enumerate(sizes):
+        for tier, size in enumerate(w.sizes):
             steps, own = 1.0 / size, slice(tier * depth, (tier + 1) * depth)
             layers = steps * depth
             products += [
-                Product.of_one(entry[tier], size, width, steps),
-                Product(nth_of(given, own), width, bias.shape[-1], layers),
-                Product(nth_of(recalled, own), width, bias.shape[-1], layers),
-                Product.of_one(up[tier], width, handed[tier], steps),
+                Product.of_one(w.entry[tier], size, width, steps),
+                Product(nth_of(w.given, own), width, gates, layers),
+                Product(nth_of(w.recalled, own), width, gates, layers),
+                Product.of_one(w.up[tier], width, w.handed[tier], steps),
             ]
             cells += layers
-        if len(hidden_bias):
-            products.append(Product(hidden, heads, heads, len(hidden_bias)))
-        products.append(Product.of_one(logits, heads, len(logits_bias)))
-        state, pre = np.zeros(self._initial.shape[-1], np.float32), np.zeros(bias.shape[-1], np.float32)
-        step = functools.partial(_cells, state, pre, pre.copy(), lstm)
-        return Work(products, [(step, cells)], len(logits_bias))
+        if len(w.hidden_bias):
+            products.append(Product(w.hidden, heads, heads, len(w.hidden_bias)))
+        products.append(Product.of_one(w.logits, heads, len(w.logits_bias)))
+        state, pre = np.zeros(w.initial.shape[-1], np.float32), np.zeros(gates, np.float32)
+        step = functools.partial(_cells, state, pre, pre.copy(), w.lstm)
+        return Work(products, [(step, cells)], len(w.logits_bias))
 
     def speak_rows(self, *batch) -> None:
-        _speak_rows(*batch, *self._weights)
+        _speak_rows(*batch, self._weights, self._scratch())
+
+    def _scratch(self) -> Scratch:
+        w, n, gates = self._weights, self._weights.entry_bias.shape[-1], self._weights.given_bias.shape[-1]
+        heard, width, parameters = self._context_samples + self.hop, w.table.shape[2], len(w.logits_bias)
+        shapes = heard, heard, w.up_bias.shape, n, gates, gates, width, width, parameters, parameters
+        room = room_for(w.logits, max(n, width, w.sizes[0]))
+        return Scratch(*(np.empty(shape, np.float32) for shape in shapes), room)
 
 
 def _folded(table, up, up_bias, kernel, bias):
@@ -136,93 +207,75 @@ def _step(state, given, recalled, lstm):
 
 
 @inlined
-def _advance(x, state, first, last, lstm, kernel, bias, own_kernel, own_bias, room):
+def _advance(state, first, last, weights, scratch):
     """One step of the layers of a tier, from the first on: x [n] becomes the output, state [layers, s] goes on."""
+    w, x, given, recalled, room = weights, scratch.x, scratch.given, scratch.recalled, scratch.room
     n = x.shape[0]
-    given, recalled = np.empty(bias.shape[1], np.float32), np.empty(bias.shape[1], np.float32)
     for layer in range(first, last):
         own = state[layer]
-        fill(given, bias[layer])
-        add_product(given, operand(x, room), nth(kernel, layer))
-        fill(recalled, own_bias[layer])
-        add_product(recalled, operand(own[:n], room), nth(own_kernel, layer))
-        _step(own, given, recalled, lstm)
+        fill(given, w.given_bias[layer])
+        add_nth_product(given, operand(x, room), w.given, layer)
+        fill(recalled, w.recalled_bias[layer])
+        add_nth_product(recalled, operand(span(own, 0, n), room), w.recalled, layer)
+        _step(own, given, recalled, w.lstm)
         fill(x, own)
 
 
 @inlined
-def _speak(
-    frame, past, conditions, state, uniforms, inverse_temperature, told, predicted,
-    lstm, sizes, entry, entry_bias, given, given_bias, recalled, recalled_bias, up, up_bias, handed,
-    table, is_folded, hidden, hidden_bias, logits, logits_bias, decode,
-):  # fmt: skip
+def _speak(frame, past, conditions, state, uniforms, inverse_temperature, told, predicted, weights, scratch):
     """Fills one frame of one speaker; state [layers of all tiers, s] goes on."""
-    span, taps, width = past.shape[0], table.shape[0], table.shape[2]
-    tokens = np.empty(span + frame.shape[0], np.float32)
-    fill(tokens, past)
-    sound = np.empty(tokens.shape[0], np.float32)
-    for k in range(span):
-        sound[k] = _TWO * as_sound(past[k], decode)
-    below, depth = np.empty(up_bias.shape, np.float32), given_bias.shape[0] // sizes.shape[0]
-    x = np.empty(conditions.shape[1], np.float32)
-    head, rectified = np.empty(width, np.float32), np.empty(width, np.float32)
-    scores = np.empty(logits_bias.shape[0], np.float32)
-    shares = np.empty(logits_bias.shape[0], np.float32)
-    room = room_for(logits, max(x.shape[0], width, sizes[0]))
+    w, tokens, sound, below, x = weights, scratch.tokens, scratch.sound, scratch.below, scratch.x
+    head, rectified, scores, room = scratch.head, scratch.rectified, scratch.scores, scratch.room
+    heard, taps, width, depth = past.shape[0], w.table.shape[0], w.table.shape[2], len(w.given_bias) // len(w.sizes)
+    for k in range(heard):
+        tokens[k], sound[k] = past[k], _TWO * as_sound(past[k], w.decode)
     for i in range(frame.shape[0]):
-        now = span + i
-        for tier in range(sizes.shape[0]):
-            size = sizes[tier]
+        now = heard + i
+        for tier in range(len(w.sizes)):
+            size = w.sizes[tier]
             if i % size == 0:
-                fill(x, entry_bias[tier])
+                fill(x, w.entry_bias[tier])
                 if tier == 0:
                     add(x, conditions[i // size])
                 else:
-                    at = i % sizes[tier - 1] // size * x.shape[0]
-                    add(x, below[tier - 1, at : at + x.shape[0]])
-                add_product(x, operand(sound[now - size : now], room), entry[tier])
-                first = tier * depth
-                _advance(
-                    x, state, first, first + depth, lstm, given, given_bias, recalled, recalled_bias, room
-                )  # fmt: skip
-                told_below = below[tier, : handed[tier]]
-                fill(told_below, up_bias[tier])
-                add_product(told_below, operand(x, room), up[tier])
+                    at = i % w.sizes[tier - 1] // size * x.shape[0]
+                    add(x, span(below[tier - 1], at, x.shape[0]))
+                add_product(x, operand(span(sound, now - size, size), room), w.entry[tier])
+                _advance(state, tier * depth, (tier + 1) * depth, weights, scratch)
+                told_below = span(below[tier], 0, w.handed[tier])
+                fill(told_below, w.up_bias[tier])
+                add_product(told_below, operand(x, room), w.up[tier])
         at = i % taps * width
-        fill(head, below[-1, at : at + width])
+        fill(head, span(below[-1], at, width))
         for k in range(taps):
-            add_token(head, tokens[now - taps + k], table[k])
-        if is_folded:
+            add_token(head, tokens[now - taps + k], w.table[k])
+        if w.is_folded:
             rectify(head)
-        for layer in range(hidden_bias.shape[0]):
-            fill(rectified, hidden_bias[layer])
-            add_product(rectified, operand(head, room), nth(hidden, layer))
+        for layer in range(len(w.hidden_bias)):
+            fill(rectified, w.hidden_bias[layer])
+            add_nth_product(rectified, operand(head, room), w.hidden, layer)
             rectify(rectified)
             fill(head, rectified)
-        fill(scores, logits_bias)
-        add_product(scores, operand(head, room), logits)
-        tokens[now] = draw(scores, uniforms[i], inverse_temperature, shares, decode)
+        fill(scores, w.logits_bias)
+        add_product(scores, operand(head, room), w.logits)
+        tokens[now] = draw(scores, uniforms[i], inverse_temperature, scratch.shares, w.decode)
         if told.shape[0]:
             fill(predicted[i], scores)
             tokens[now] = told[i]
-        frame[i] = as_sound(tokens[now], decode)
+        frame[i] = as_sound(tokens[now], w.decode)
         sound[now] = _TWO * frame[i]
 
 
-@compiled_with_arrays
+@compiled
 def _speak_rows(
-    rows, frames, past, gate, conditions, states, uniforms, inverse_temperature, told, predicted,
-    lstm, sizes, entry, entry_bias, given, given_bias, recalled, recalled_bias, up, up_bias, handed,
-    table, is_folded, hidden, hidden_bias, logits, logits_bias, decode, initial,
-):  # fmt: skip
+    rows, frames, past, gate, conditions, states, uniforms, inverse_temperature, told, predicted, weights, scratch
+):
     for row in rows:
         if gate[row]:
             _speak(
-                frames[row], past[row], conditions[row], states[row], uniforms[row], inverse_temperature,
-                told[row], predicted[row],
-                lstm, sizes, entry, entry_bias, given, given_bias, recalled, recalled_bias, up, up_bias, handed,
-                table, is_folded, hidden, hidden_bias, logits, logits_bias, decode,
+                frames[row], past[row], conditions[row], states[row], uniforms[row], inverse_temperature, told[row],
+                predicted[row], weights, scratch,
             )  # fmt: skip
         else:
-            for layer in range(initial.shape[0]):
-                fill(states[row, layer], initial[layer])
+            for layer in range(len(weights.initial)):
+                fill(states[row, layer], weights.initial[layer])

@@ -6,7 +6,7 @@
 import numpy as np
 
 from zoo.compiling import inlined, part
-from zoo.fused import add, exp, fill, rectify, sigmoid, tanh
+from zoo.fused import add, clear, exp, fill, rectify, sigmoid, span, tanh
 from zoo.fused_layers import array
 from zoo.products import add_product
 from zoo.tacotron.noise import APART
@@ -37,12 +37,24 @@ def attention_weights(weights: list) -> tuple:
     return query, bias, energy, array(filters.reshape(-1, filters.shape[-1]) @ product)
 
 
+def prenet_scratch(weights: tuple) -> tuple:
+    """What `prenet_into` writes on: the outputs of each layer."""
+    return tuple(np.empty_like(bias) for bias in weights[1])
+
+
+def attention_scratch(weights: tuple, entries: int) -> tuple:
+    """What `attend` writes on, for at most so many entries: query and scores [k], and the shares around each entry."""
+    _, bias, _, location = weights
+    return np.empty_like(bias), np.empty_like(bias), np.empty(2 * entries + len(location), np.float32)
+
+
 @inlined
-def prenet_into(y, x, weights, seed, stream, frame, row):
+def prenet_into(y, x, weights, scratch, seed, stream, frame, row):
     """As `Prenet`: x [n] -> y [width]."""
     kernels, biases, dropout = weights
     for layer in range(len(biases)):
-        z = biases[layer].copy()
+        z = scratch[layer]
+        fill(z, biases[layer])
         add_product(z, x, kernels[layer])
         rectify(z)
         if dropout:
@@ -54,7 +66,7 @@ def prenet_into(y, x, weights, seed, stream, frame, row):
 
 
 @inlined
-def attend(shares, context, hidden, memory, keys, before, attended, lag, weights):
+def attend(shares, context, hidden, memory, keys, before, attended, lag, weights, scratch):
     """As `zoo.tacotron.attention.align`.
 
     Args:
@@ -64,20 +76,22 @@ def attend(shares, context, hidden, memory, keys, before, attended, lag, weights
         memory, keys: [entries, m] and [entries, k].
         before, attended: [entries], the shares of the step before and the sum of all before; they go on in place.
         lag: [entries], added to the energies.
-        weights: as of `attention_weights`.
+        weights, scratch: as of `attention_weights` and `attention_scratch`.
     """
     query, bias, energy, location = weights
+    asked, scores, around = scratch
     entries, taps = memory.shape[0], location.shape[0] // 2
-    asked, scores = bias.copy(), np.empty_like(bias)
+    fill(asked, bias)
     add_product(asked, hidden, query)
-    around, left = np.zeros(2 * (entries + taps), np.float32), max(taps - 1, 0) // 2
+    left = max(taps - 1, 0) // 2
+    clear(around)
     for i in range(entries):
         around[2 * (left + i)], around[2 * (left + i) + 1] = before[i], attended[i]
     highest = np.float32(-np.inf)
     for i in range(entries):
         fill(scores, keys[i])
         add(scores, asked)
-        add_product(scores, around[2 * i : 2 * (i + taps)], location)
+        add_product(scores, span(around, 2 * i, 2 * taps), location)
         total = lag[i]
         for j in range(scores.shape[0]):
             total += tanh(scores[j]) * energy[j]
@@ -91,9 +105,8 @@ def attend(shares, context, hidden, memory, keys, before, attended, lag, weights
         shares[i] /= total
         before[i] = shares[i]
         attended[i] += shares[i]
-    for j in range(context.shape[0]):
-        context[j] = np.float32(0.0)
-    add_product(context, shares[:entries], memory)
+    clear(context)
+    add_product(context, span(shares, 0, entries), memory)
 
 
 @part

@@ -11,12 +11,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zoo.compiling import compiled, compiled_with_arrays
-from zoo.fused import fill
+from zoo.compiling import compiled
+from zoo.fused import fill, span
 from zoo.fused_layers import array
 from zoo.products import add_product
 from zoo.tacotron import reading
-from zoo.tacotron.cell_kernel import attend, attention_weights, drawing_of, lstm, prenet_into, prenet_weights
+from zoo.tacotron.cell_kernel import (
+    attend,
+    attention_scratch,
+    attention_weights,
+    drawing_of,
+    lstm,
+    prenet_into,
+    prenet_scratch,
+    prenet_weights,
+)
 
 _LARGEST = 2**15 - 1
 _ROWS = 4
@@ -62,6 +71,56 @@ class Spelled(NamedTuple):
     stopped: np.ndarray
 
 
+class Weights(NamedTuple):
+    """What a step reads.
+
+    Attributes:
+        prenet, attention: as of `zoo.tacotron.cell_kernel`.
+        recurrence, recurrence_bias: of the LSTM that asks the attention, of its inputs and its state.
+        stack, stack_bias: of those that follow, of each.
+        frames, stop: kernel and bias of what is predicted.
+        zoneout: share of the units that stay.
+    """
+
+    prenet: tuple
+    recurrence: Rounded
+    recurrence_bias: np.ndarray
+    attention: tuple
+    stack: tuple
+    stack_bias: tuple
+    frames: tuple
+    stop: tuple
+    zoneout: np.float32
+
+
+class Scratch(NamedTuple):
+    """What steps carry from one to the next, zeros before the first, and what they write on.
+
+    Attributes:
+        before: [mel_bands], the last frame of the step before.
+        x: what the recurrence reads: what the prenet gives, its state, the context, and zeros up to whole `_ROWS`.
+        cell, cells: of the recurrence, [n], and of the stack, [layers, units].
+        given: [layers, inputs], what each layer of the stack reads, its own state within.
+        out: [units + m], output and context.
+        pre: [4 units], gates of an LSTM.
+        aligned, attended, lag: [letters], of the attention; nothing is added to its energies here.
+        prenet, attention: as of `zoo.tacotron.cell_kernel`.
+    """
+
+    before: np.ndarray
+    x: np.ndarray
+    cell: np.ndarray
+    cells: np.ndarray
+    given: np.ndarray
+    out: np.ndarray
+    pre: np.ndarray
+    aligned: np.ndarray
+    attended: np.ndarray
+    lag: np.ndarray
+    prenet: tuple
+    attention: tuple
+
+
 class FusedReadingDecoder:
     """A `ReadingDecoder`, compiled.
 
@@ -74,7 +133,7 @@ class FusedReadingDecoder:
         attention, stack = decoder.attention, decoder.stack
         recalled, *weights = attention.attention
         self._keys, self._memory_channels = attention.keys, attention.memory_channels
-        self._weights = (
+        self._weights = Weights(
             prenet_weights(decoder.prenet),
             rounded(attention.given.kernel, recalled), array(attention.given.bias),
             attention_weights(weights),
@@ -90,7 +149,7 @@ class FusedReadingDecoder:
         told, memory = np.zeros((0, self._mel_bands), np.float32), np.zeros((1, self._memory_channels), np.float32)
         made = np.zeros((0, self._outputs), np.float32), np.zeros(0, np.float32), np.zeros((0, 1), np.float32)
         keys = np.zeros((1, self._keys.units), np.float32)
-        _read(*made, memory, keys, told, np.uint32(0), np.uint32(0), *self._weights)
+        _read(*made, memory, keys, told, np.uint32(0), np.uint32(0), self._weights, self._scratch(1))
 
     def spell(self, memory, n_letters, most, seed: int, told=None) -> Spelled:
         """Reads texts, a core for each.
@@ -113,7 +172,8 @@ class FusedReadingDecoder:
         def read(row: int) -> int:
             n, until = int(n_letters[row]), int(most[row])
             given = memory[row, :n], keys[row, :n], told[row], np.uint32(seed % 2**32), np.uint32(row)
-            return _read(frames[row, :until], stop[row], alignment[row], *given, *self._weights)
+            made = frames[row, :until], stop[row], alignment[row]
+            return _read(*made, *given, self._weights, self._scratch(n))
 
         with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
             n_steps = np.array(list(pool.map(read, range(batch))), np.int32)
@@ -121,57 +181,57 @@ class FusedReadingDecoder:
         stopped = stop[np.arange(batch), np.maximum(n_steps, 1) - 1] > 0
         return Spelled(frames[:, :last], stop[:, :last], alignment[:, :last], n_steps, stopped)
 
+    def _scratch(self, letters: int) -> Scratch:
+        w = self._weights
+        n, units, m = len(w.recurrence_bias) // 4, len(w.stack_bias[0]) // 4, self._memory_channels
+        layers, deepest = len(w.stack), max(len(layer.scales) for layer in w.stack)
+        carried = len(w.recurrence.scales), n, (layers, units), (layers, deepest), units + m, 4 * max(n, units)
+        shapes = self._mel_bands, *carried, letters, letters, letters
+        parts = prenet_scratch(w.prenet), attention_scratch(w.attention, letters)
+        return Scratch(*(np.zeros(shape, np.float32) for shape in shapes), *parts)
 
-@compiled_with_arrays
-def _read(
-    frames, stops, alignments, memory, keys, told, seed, row,
-    prenet, recurrence, recurrence_bias, attention, stack, stack_bias, mel, stop, zoneout,
-):  # fmt: skip
+
+@compiled
+def _read(frames, stops, alignments, memory, keys, told, seed, row, weights, scratch):
     """Steps of one text, until it stops or `frames` is full; returns their number."""
-    letters, n, m = memory.shape[0], recurrence_bias.shape[0] // 4, memory.shape[1]
-    layers, units = len(stack_bias), stack_bias[0].shape[0] // 4
-    bands, width = told.shape[1], prenet[1][-1].shape[0]
-    # What each product reads lies in one vector: what is given, the state, and zeros up to a multiple of four.
-    x = np.zeros(recurrence.scales.shape[0], np.float32)
-    hidden, context = x[width : width + n], x[width + n : width + n + m]
-    cell, cells = np.zeros(n, np.float32), np.zeros((layers, units), np.float32)
-    deepest = 0
-    for layer in range(layers):
-        deepest = max(deepest, stack[layer].scales.shape[0])
-    given = np.zeros((layers, deepest), np.float32)
-    out = np.zeros(units + m, np.float32)
-    pre = np.empty(4 * max(n, units), np.float32)
-    before, no_lag = np.zeros(bands, np.float32), np.zeros(letters, np.float32)
-    aligned, attended = np.zeros(letters, np.float32), np.zeros(letters, np.float32)
+    w, x, pre, given, out, before = weights, scratch.x, scratch.pre, scratch.given, scratch.out, scratch.before
+    n, m, layers, units = scratch.cell.shape[0], memory.shape[1], scratch.cells.shape[0], scratch.cells.shape[1]
+    bands, width = told.shape[1], scratch.prenet[-1].shape[0]
+    hidden, context = span(x, width, n), span(x, width + n, m)
+    asking, gates = span(pre, 0, 4 * n), span(pre, 0, 4 * units)
     for t in range(frames.shape[0]):
         if told.shape[0]:
             fill(before, told[t])
-        prenet_into(x[:width], before, prenet, seed, _PRENET, t, row)
-        fill(pre[: 4 * n], recurrence_bias)
-        _add_rounded(pre[: 4 * n], x, recurrence.levels, recurrence.scales)
-        lstm(pre[: 4 * n], hidden, cell, zoneout, drawing_of(seed, _ATTENTION, t, row), 0)
-        attend(alignments[t], context, hidden, memory, keys, aligned, attended, no_lag, attention)
-        fill(given[0, :n], hidden)
-        fill(given[0, n : n + m], context)
+        prenet_into(span(x, 0, width), before, w.prenet, scratch.prenet, seed, _PRENET, t, row)
+        fill(asking, w.recurrence_bias)
+        _add_rounded(asking, x, w.recurrence.levels, w.recurrence.scales)
+        lstm(asking, hidden, scratch.cell, w.zoneout, drawing_of(seed, _ATTENTION, t, row), 0)
+        attend(
+            alignments[t], context, hidden, memory, keys, scratch.aligned, scratch.attended, scratch.lag,
+            w.attention, scratch.attention,
+        )  # fmt: skip
+        fill(span(given[0], 0, n), hidden)
+        fill(span(given[0], n, m), context)
         entered = n + m
         for layer in range(layers):
-            own = given[layer, entered : entered + units]
-            fill(pre[: 4 * units], stack_bias[layer])
-            rows = stack[layer].scales.shape[0]
-            _add_rounded(pre[: 4 * units], given[layer, :rows], stack[layer].levels, stack[layer].scales)
-            lstm(pre[: 4 * units], own, cells[layer], zoneout, drawing_of(seed, _STACK, t, row), 2 * units * layer)
+            own, matrix = span(given[layer], entered, units), w.stack[layer]
+            fill(gates, w.stack_bias[layer])
+            _add_rounded(gates, span(given[layer], 0, matrix.scales.shape[0]), matrix.levels, matrix.scales)
+            drawing = drawing_of(seed, _STACK, t, row)
+            lstm(gates, own, scratch.cells[layer], w.zoneout, drawing, 2 * units * layer)
             if layer + 1 < layers:
-                fill(given[layer + 1, :units], own)
+                fill(span(given[layer + 1], 0, units), own)
                 entered = units
             else:
-                fill(out[:units], own)
-        fill(out[units:], context)
-        fill(frames[t], mel[1])
-        add_product(frames[t], out, mel[0])
-        fill(stops[t : t + 1], stop[1])
-        add_product(stops[t : t + 1], out, stop[0])
+                fill(span(out, 0, units), own)
+        fill(span(out, units, m), context)
+        fill(frames[t], w.frames[1])
+        add_product(frames[t], out, w.frames[0])
+        stop = span(stops, t, 1)
+        fill(stop, w.stop[1])
+        add_product(stop, out, w.stop[0])
         if told.shape[0] == 0:
-            fill(before, frames[t, frames.shape[1] - bands :])
+            fill(before, span(frames[t], frames.shape[1] - bands, bands))
             if stops[t] > np.float32(0.0):
                 return t + 1
     return frames.shape[0]

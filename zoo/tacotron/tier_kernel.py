@@ -6,10 +6,20 @@
 import numpy as np
 
 from zoo import hearing
-from zoo.compiling import compiled, compiled_with_arrays
+from zoo.compiling import compiled
+from zoo.fused import span
 from zoo.fused_layers import Linear, Recurrent, array, product
 from zoo.fused_tier import Codes, FusedTier, UnconditionalTier
-from zoo.tacotron.cell_kernel import attend, attention_weights, drawing_of, lstm, prenet_into, prenet_weights
+from zoo.tacotron.cell_kernel import (
+    attend,
+    attention_scratch,
+    attention_weights,
+    drawing_of,
+    lstm,
+    prenet_into,
+    prenet_scratch,
+    prenet_weights,
+)
 from zoo.tacotron.encoder import CBHG, ConvolvedRNN
 from zoo.tacotron.tiers import ACOUSTIC_STREAM, DIALOGUE_STREAM
 
@@ -110,11 +120,13 @@ class Prenet:
     """As `zoo.tacotron.tiers.Prenet`, of a frame: [batch, inputs] -> [batch, width]."""
 
     def __init__(self, prenet, noise: Noise, stream: int):
-        self._weights, self._width, self._noise, self._stream = prenet_weights(prenet), prenet.width, noise, stream
+        weights = prenet_weights(prenet)
+        self._weights, self._width = (weights, prenet_scratch(weights)), prenet.width
+        self._noise, self._stream = noise, stream
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         y = np.empty((len(x), self._width), np.float32)
-        _prenet_rows(y, x, self._weights, self._noise.seed, self._stream, self._noise.frame)
+        _prenet_rows(y, x, *self._weights, self._noise.seed, self._stream, self._noise.frame)
         return y
 
 
@@ -128,7 +140,9 @@ class Attention:
         recalled, *weights = layer.attention
         lag = weights.pop(3)
         self._given, self._keys, self._recalled = Linear(layer.given), array(layer.keys.kernel), array(recalled)
-        self._weights = array(lag), attention_weights(weights), np.float32(zoneout)
+        weights = attention_weights(weights)
+        scratch = np.empty(layer.memory_frames, np.float32), attention_scratch(weights, layer.memory_frames)
+        self._weights = array(lag), weights, np.float32(zoneout), *scratch
         steps, self._memory_frames, self._noise = state["steps"], layer.memory_frames, noise
         # Output and context side by side, as they are recalled.
         self._state = np.concatenate([steps["hidden"], steps["context"]], axis=1)
@@ -147,7 +161,7 @@ class Attention:
         for window, arrived in zip(self._windows, (entry, product(entry, self._keys)), strict=True):
             window[:, self._end] = arrived
         self._end, self._known = self._end + 1, min(self._known + 1, self._memory_frames)
-        drawn = self._noise.seed, DIALOGUE_STREAM, self._noise.frame
+        drawn = self._noise.seed, DIALOGUE_STREAM, self._noise.frame, 0
         _attend_rows(self._state, pre, *self._seen, *self._windows, self._end, self._known, *self._weights, *drawn)
         return self._state
 
@@ -225,10 +239,10 @@ class BankedPartner:
 PARTNERS = {ConvolvedRNN: ConvolvedPartner, CBHG: BankedPartner}
 
 
-@compiled_with_arrays
-def _prenet_rows(y, x, weights, seed, stream, frame):
+@compiled
+def _prenet_rows(y, x, weights, scratch, seed, stream, frame):
     for row in range(len(x)):
-        prenet_into(y[row], x[row], weights, seed, stream, frame, np.uint32(row))
+        prenet_into(y[row], x[row], weights, scratch, seed, stream, frame, np.uint32(row))
 
 
 @compiled
@@ -237,21 +251,25 @@ def _zoneout_rows(pre, hidden, cell, zoneout, seed, stream, frame, first):
         lstm(pre[row], hidden[row], cell[row], zoneout, drawing_of(seed, stream, frame, np.uint32(row)), first)
 
 
-@compiled_with_arrays
+@compiled
 def _attend_rows(
-    states, pre, cell, alignment, attended, memory, keys, end, known, lag, weights, zoneout, seed, stream, frame
-):
+    states, pre, cell, alignment, attended, memory, keys, end, known, lag, weights, zoneout, shares, scratch,
+    seed, stream, frame, first_drawn,
+):  # fmt: skip
     """One step of each row; the window of the memory ends before `end`, and its last `known` entries exist."""
     n, entries = cell.shape[1], lag.shape[0]
-    shares, unknown = np.empty(entries, np.float32), entries - known
+    first, unknown = end - known, entries - known
     for row in range(len(pre)):
-        hidden = states[row][:n]
-        lstm(pre[row], hidden, cell[row], zoneout, drawing_of(seed, stream, frame, np.uint32(row)), 0)
+        hidden = span(states[row], 0, n)
+        drawing = drawing_of(seed, stream, frame, np.uint32(row))
+        lstm(pre[row], hidden, cell[row], zoneout, drawing, first_drawn)
         # All entries are a frame older than when this was written, and the newest is new.
         for i in range(entries - 1):
             alignment[row, i], attended[row, i] = alignment[row, i + 1], attended[row, i + 1]
         alignment[row, entries - 1] = attended[row, entries - 1] = np.float32(0.0)
         attend(
-            shares, states[row][n:], hidden, memory[row][end - known : end], keys[row][end - known : end],
-            alignment[row][unknown:], attended[row][unknown:], lag[unknown:], weights,
+            shares, span(states[row], n, states.shape[1] - n), hidden,
+            span(memory[row], first, known), span(keys[row], first, known),
+            span(alignment[row], unknown, known), span(attended[row], unknown, known), span(lag, unknown, known),
+            weights, scratch,
         )  # fmt: skip

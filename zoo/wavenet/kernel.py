@@ -4,13 +4,70 @@
 """
 
 import functools
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from zoo.compiling import compiled, compiled_with_arrays, inlined, part
-from zoo.fused import FusedSound, add, add_token, as_sound, draw, fill, gated, rectify, token_table
+from zoo.compiling import compiled, inlined
+from zoo.fused import FusedSound, add, add_token, as_sound, clear, draw, fill, pass_gates, rectify, token_table
 from zoo.parts import Product, Work
-from zoo.products import add_product, matrices, nth, operand, room_for
+from zoo.products import add_nth_product, add_product, matrices, operand, room_for
+
+
+class Weights(NamedTuple):
+    """What the loop reads; matrices as of `zoo.products.matrices`.
+
+    Attributes:
+        taps: matrices [layers, 2 channels, 2 channels], of the older and the newer input of a layer.
+        out: matrices [layers, channels, channels + skips], of what passes its gate, for residual and skip.
+        bias, residual_bias, skip_bias: [layers, 2 channels], [layers, channels] and, of all layers, [skips].
+        dilations, starts: int64 [layers] and [layers + 1], samples, and where in the buffer a layer's inputs lie.
+        now, before: of the newest token and the one before, for `zoo.fused.add_token`.
+        hidden, hidden_bias, logits, logits_bias: of the head, [skips, heads] and [heads, parameters].
+        decode: sound of a level [256], or None.
+    """
+
+    taps: Any
+    out: Any
+    bias: np.ndarray
+    residual_bias: np.ndarray
+    skip_bias: np.ndarray
+    dilations: np.ndarray
+    starts: np.ndarray
+    now: np.ndarray
+    before: np.ndarray
+    hidden: Any
+    hidden_bias: np.ndarray
+    logits: Any
+    logits_bias: np.ndarray
+    decode: np.ndarray | None
+
+
+class Scratch(NamedTuple):
+    """What the loop writes on while it makes a sample.
+
+    Attributes:
+        held: [positions, layers, 2 channels], conditions and biases of a frame.
+        inputs: [2 channels], of a layer: `older` and `newer` are its halves.
+        pre, passed: before and after the gates of a layer, [2 channels] and [channels].
+        outputs: [channels + skips], of which `x` is the residual, and `skips` their sum.
+        head, scores, shares: [heads], [parameters] and [parameters].
+        room: for the operands of products.
+    """
+
+    held: np.ndarray
+    inputs: np.ndarray
+    older: np.ndarray
+    newer: np.ndarray
+    pre: np.ndarray
+    passed: np.ndarray
+    outputs: np.ndarray
+    x: np.ndarray
+    skips: np.ndarray
+    head: np.ndarray
+    scores: np.ndarray
+    shares: np.ndarray
+    room: np.ndarray | None
 
 
 class FusedDilatedSound(FusedSound):
@@ -40,7 +97,7 @@ class FusedDilatedSound(FusedSound):
             for part in (matrices(dense.kernel, bits), np.asarray(dense.bias))
         )
         products = matrices(taps, bits), matrices(out, bits)
-        self._weights = (*products, *biases, dilations, self._starts, *tables, *head, self.decode)
+        self._weights = Weights(*products, *biases, dilations, self._starts, *tables, *head, self.decode)
         self._channels, self._skips = channels, out.shape[-1] - channels
 
     def buffers(self, state: list) -> np.ndarray:
@@ -52,29 +109,31 @@ class FusedDilatedSound(FusedSound):
 
     def work(self) -> Work:
         """What a sample takes, for `zoo.parts`."""
-        taps, out, bias, *_ = self._weights
-        *_, hidden, hidden_bias, logits, logits_bias, _ = self._weights
-        layers, skips, heads = len(bias), self._skips, len(hidden_bias)
+        weights, layers, skips = self._weights, len(self._weights.bias), self._skips
+        heads, parameters = len(weights.hidden_bias), len(weights.logits_bias)
         products = [
-            Product(taps, 2 * self._channels, 2 * self._channels, layers),
-            Product(out, self._channels, self._channels + skips, layers),
-            Product.of_one(hidden, skips, heads),
-            Product.of_one(logits, heads, len(logits_bias)),
+            Product(weights.taps, 2 * self._channels, 2 * self._channels, layers),
+            Product(weights.out, self._channels, self._channels + skips, layers),
+            Product.of_one(weights.hidden, skips, heads),
+            Product.of_one(weights.logits, heads, parameters),
         ]
         pre = np.zeros(2 * self._channels, np.float32)
         gates = functools.partial(_gates, pre, pre[self._channels :].copy())
-        return Work(products, [(gates, layers)], len(logits_bias))
+        return Work(products, [(gates, layers)], parameters)
 
-    def speak_rows(self, *batch) -> None:
-        _speak_rows(*batch, *self._weights)
+    def speak_rows(self, rows, frames, past, gate, conditions, *batch) -> None:
+        scratch = self._scratch(conditions.shape[1])
+        _speak_rows(rows, frames, past, gate, conditions, *batch, self._weights, scratch)
 
-
-@part
-def pass_gates(passed, pre):
-    """passed [n] = tanh(pre[:n]) sigmoid(pre[n:])."""
-    n = passed.shape[0]
-    for c in range(n):
-        passed[c] = gated(pre[c], pre[n + c])
+    def _scratch(self, positions: int) -> Scratch:
+        weights, n = self._weights, self._channels
+        heads, parameters = len(weights.hidden_bias), len(weights.logits_bias)
+        held = np.empty((positions, *weights.bias.shape), np.float32)
+        sizes = 2 * n, 2 * n, n, n + self._skips, heads, parameters, parameters
+        inputs, pre, passed, outputs, *rest = (np.empty(size, np.float32) for size in sizes)
+        room = room_for(weights.taps, max(2 * n, self._skips, heads))
+        halves, parts = (inputs[:n], inputs[n:]), (outputs[:n], outputs[n:])
+        return Scratch(held, inputs, *halves, pre, passed, outputs, *parts, *rest, room)
 
 
 @compiled
@@ -84,81 +143,60 @@ def _gates(pre, passed, times):
 
 
 @inlined
-def _speak(
-    frame, past, conditions, buffer, uniforms, inverse_temperature, told, predicted,
-    taps, out, bias, residual_bias, skip_bias, dilations, starts, now, before,
-    hidden, hidden_bias, logits, logits_bias, decode,
-):  # fmt: skip
+def _speak(frame, past, conditions, buffer, uniforms, inverse_temperature, told, predicted, weights, scratch):
     """Fills one frame of one speaker; `buffer` holds each layer's past inputs and takes the new ones."""
-    channels, layers = now.shape[1], len(dilations)
-    inputs = np.empty(2 * channels, np.float32)
-    older_x, newer_x = inputs[:channels], inputs[channels:]
-    pre = np.empty(2 * channels, np.float32)
-    passed = np.empty(channels, np.float32)
-    outputs = np.empty(channels + skip_bias.shape[0], np.float32)
-    x, skips = outputs[:channels], outputs[channels:]
-    head = np.empty(hidden_bias.shape[0], np.float32)
-    scores = np.empty(logits_bias.shape[0], np.float32)
-    shares = np.empty(logits_bias.shape[0], np.float32)
-    room = room_for(taps, max(2 * channels, skips.shape[0], head.shape[0]))
-    older, newer = past[0], past[1]
-    held = np.empty(conditions.shape, np.float32)
+    w, held, pre, room, x, skips = weights, scratch.held, scratch.pre, scratch.room, scratch.x, scratch.skips
+    layers, older, newer = len(w.dilations), past[0], past[1]
     for position in range(held.shape[0]):
         for layer in range(layers):
             fill(held[position, layer], conditions[position, layer])
-            add(held[position, layer], bias[layer])
+            add(held[position, layer], w.bias[layer])
     for i in range(frame.shape[0]):
         position = i * conditions.shape[0] // frame.shape[0]
-        fill(skips, skip_bias)
-        for c in range(channels):
-            x[c] = np.float32(0.0)
-        add_token(x, newer, now)
-        add_token(x, older, before)
+        fill(skips, w.skip_bias)
+        clear(x)
+        add_token(x, newer, w.now)
+        add_token(x, older, w.before)
         for layer in range(layers):
-            row = starts[layer] + i
-            fill(older_x, buffer[row])
-            fill(newer_x, x)
-            fill(buffer[row + dilations[layer]], x)
+            row = w.starts[layer] + i
+            fill(scratch.older, buffer[row])
+            fill(scratch.newer, x)
+            fill(buffer[row + w.dilations[layer]], x)
             fill(pre, held[position, layer])
-            add_product(pre, operand(inputs, room), nth(taps, layer))
-            pass_gates(passed, pre)
-            add(x, residual_bias[layer])
-            add_product(outputs, operand(passed, room), nth(out, layer))
+            add_nth_product(pre, operand(scratch.inputs, room), w.taps, layer)
+            pass_gates(scratch.passed, pre)
+            add(x, w.residual_bias[layer])
+            add_nth_product(scratch.outputs, operand(scratch.passed, room), w.out, layer)
         rectify(skips)
-        fill(head, hidden_bias)
-        add_product(head, operand(skips, room), hidden)
-        rectify(head)
-        fill(scores, logits_bias)
-        add_product(scores, operand(head, room), logits)
-        older, newer = newer, draw(scores, uniforms[i], inverse_temperature, shares, decode)
+        fill(scratch.head, w.hidden_bias)
+        add_product(scratch.head, operand(skips, room), w.hidden)
+        rectify(scratch.head)
+        fill(scratch.scores, w.logits_bias)
+        add_product(scratch.scores, operand(scratch.head, room), w.logits)
+        older, newer = newer, draw(scratch.scores, uniforms[i], inverse_temperature, scratch.shares, w.decode)
         if told.shape[0]:
-            fill(predicted[i], scores)
+            fill(predicted[i], scratch.scores)
             newer = told[i]
-        frame[i] = as_sound(newer, decode)
+        frame[i] = as_sound(newer, w.decode)
 
 
-@compiled_with_arrays
+@compiled
 def _speak_rows(
-    rows, frames, past, gate, conditions, buffers, uniforms, inverse_temperature, told, predicted,
-    taps, out, bias, residual_bias, skip_bias, dilations, starts, now, before,
-    hidden, hidden_bias, logits, logits_bias, decode,
-):  # fmt: skip
+    rows, frames, past, gate, conditions, buffers, uniforms, inverse_temperature, told, predicted, weights, scratch
+):
     """Some rows of a batch, one after the other, and then their buffers moved on by a frame."""
-    hop = frames.shape[1]
+    starts, dilations, hop = weights.starts, weights.dilations, frames.shape[1]
     for row in rows:
         buffer = buffers[row]
         if gate[row]:
             _speak(
-                frames[row], past[row], conditions[row], buffer, uniforms[row], inverse_temperature,
-                told[row], predicted[row],
-                taps, out, bias, residual_bias, skip_bias, dilations, starts, now, before,
-                hidden, hidden_bias, logits, logits_bias, decode,
+                frames[row], past[row], conditions[row], buffer, uniforms[row], inverse_temperature, told[row],
+                predicted[row], weights, scratch,
             )  # fmt: skip
         for layer in range(len(dilations)):
             start, steps = starts[layer], dilations[layer]
             if not gate[row]:
                 for i in range(hop):
-                    for c in range(buffer.shape[1]):
-                        buffer[start + steps + i, c] = np.float32(0.0)
+                    clear(buffer[start + steps + i])
             for i in range(steps):
                 fill(buffer[start + i], buffer[start + hop + i])
