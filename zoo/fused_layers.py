@@ -41,14 +41,17 @@ class Linear:
     Args:
         layer: of Keras, or one with `kernel` and `bias`.
         activation: "", "relu" or "tanh"; that of the layer is not looked at.
+
+    Attributes:
+        outputs: int.
     """
 
     def __init__(self, layer, activation: str = ""):
         self._weights = array(layer.kernel), array(layer.bias)
-        self._activation = _ACTIVATIONS.index(activation)
+        self._activation, self.outputs = _ACTIVATIONS.index(activation), len(self._weights[1])
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        y = np.empty((len(x), len(self._weights[1])), np.float32)
+        y = np.empty((len(x), self.outputs), np.float32)
         _affine_rows(y, np.ascontiguousarray(x), *self._weights, self._activation)
         return y
 

@@ -126,8 +126,19 @@ class FusedTier(UnconditionalTier):
         super().listen(partner_frame)
         self._ears.hear(partner_frame)
 
+    def works(self) -> list:
+        decide, listen = super().works()
+        context, drawn = (np.zeros((self._batch, n), np.float32) for n in (self._context.outputs, 2))
+        return [decide, lambda: self._draw(context, drawn), listen]
+
     def _decide(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        ears, drawn = self._ears, self._uniforms(seed, 0, 2)
+        drawn = self._uniforms(seed, 0, 2)
+        condition = self._draw(self._toggle(drawn), drawn)
+        return self._gate > 0, condition
+
+    def _toggle(self, drawn: np.ndarray) -> np.ndarray:
+        """Moves the gate on by what the ears heard and by random numbers [batch, 2]; returns the context [batch, n]."""
+        ears = self._ears
         features = np.empty((self._batch, 4 + 2 * _CELLS), np.float32)
         heard = np.empty((self._batch, 4), np.float32)
         cells = np.empty((self._batch, 2), np.int64)
@@ -138,9 +149,13 @@ class FusedTier(UnconditionalTier):
         cue = self._hear_cue(np.concatenate([ears.prosody, heard], axis=1))
         told = logit, cue, self._table, self._share, cells, self._role, ears.quiet, drawn
         _toggle_rows(self._gate, self._age, *told, *self._pace)
+        return context
+
+    def _draw(self, context: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+        """Draws the code of a frame whose gate is decided, and returns the condition [batch, n]."""
         told = self._gate, np.log1p(self._age, dtype=np.float32)[:, None] * _LOG_AGE, context
         self.code, condition = self._acoustic(self.code, *told, drawn[:, 1])
-        return self._gate > 0, condition
+        return condition
 
     def _layers(self, model, state: dict):
         """What reads, and what draws the codes."""

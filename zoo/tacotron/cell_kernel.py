@@ -58,11 +58,16 @@ def prenet_into(y, x, weights, scratch, seed, stream, frame, row):
         add_product(z, x, kernels[layer])
         rectify(z)
         if dropout:
-            drawing = drawing_of(seed, stream + layer, frame, row)
-            for i in range(z.shape[0]):
-                z[i] = z[i] / (_ONE - dropout) if uniform(drawing, i) >= dropout else np.float32(0.0)
+            drop(z, dropout, drawing_of(seed, stream + layer, frame, row))
         x = z
     fill(y, x)
+
+
+@part
+def drop(x, dropout, drawing):
+    """Dropout of x [n], in place; drawing: as `drawing_of` makes it."""
+    for i in range(x.shape[0]):
+        x[i] = x[i] / (_ONE - dropout) if uniform(drawing, i) >= dropout else np.float32(0.0)
 
 
 @inlined

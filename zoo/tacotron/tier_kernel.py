@@ -10,16 +10,7 @@ from zoo.compiling import compiled
 from zoo.fused import span
 from zoo.fused_layers import Linear, Recurrent, array, product
 from zoo.fused_tier import Codes, FusedTier, UnconditionalTier
-from zoo.tacotron.cell_kernel import (
-    attend,
-    attention_scratch,
-    attention_weights,
-    drawing_of,
-    lstm,
-    prenet_into,
-    prenet_scratch,
-    prenet_weights,
-)
+from zoo.tacotron.cell_kernel import attend, attention_scratch, attention_weights, drawing_of, drop, lstm
 from zoo.tacotron.encoder import CBHG, ConvolvedRNN
 from zoo.tacotron.tiers import ACOUSTIC_STREAM, DIALOGUE_STREAM
 
@@ -120,14 +111,14 @@ class Prenet:
     """As `zoo.tacotron.tiers.Prenet`, of a frame: [batch, inputs] -> [batch, width]."""
 
     def __init__(self, prenet, noise: Noise, stream: int):
-        weights = prenet_weights(prenet)
-        self._weights, self._width = (weights, prenet_scratch(weights)), prenet.width
+        self._layers, self._dropout = [Linear(layer, "relu") for layer in prenet.stack], np.float32(prenet.dropout)
         self._noise, self._stream = noise, stream
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        y = np.empty((len(x), self._width), np.float32)
-        _prenet_rows(y, x, *self._weights, self._noise.seed, self._stream, self._noise.frame)
-        return y
+        for stream, layer in enumerate(self._layers, self._stream):
+            x = layer(x)
+            _drop_rows(x, self._dropout, self._noise.seed, stream, self._noise.frame)
+        return x
 
 
 class Attention:
@@ -240,9 +231,9 @@ PARTNERS = {ConvolvedRNN: ConvolvedPartner, CBHG: BankedPartner}
 
 
 @compiled
-def _prenet_rows(y, x, weights, scratch, seed, stream, frame):
+def _drop_rows(x, dropout, seed, stream, frame):
     for row in range(len(x)):
-        prenet_into(y[row], x[row], weights, scratch, seed, stream, frame, np.uint32(row))
+        drop(x[row], dropout, drawing_of(seed, stream, frame, np.uint32(row)))
 
 
 @compiled
