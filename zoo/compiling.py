@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 import numba
+from numba.core.compiler_lock import global_compiler_lock
 
 _HERE = pathlib.Path(__file__).resolve().parent
 # Python's division by zero would keep the loops from being vectorised.
@@ -35,9 +36,22 @@ def compiled(function):
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(_cache_folder())
     try:
-        return numba.njit(**HOW, cache=True, no_cfunc_wrapper=True, _nrt=False)(function)
+        made = numba.njit(**HOW, cache=True, no_cfunc_wrapper=True, _nrt=False)(function)
     finally:
         numba.config.CACHE_DIR = before
+    made.compile = functools.partial(_compile_lightly, made.compile)
+    return made
+
+
+def _compile_lightly(compile_for, signature):
+    """By LLVM's level 1: the long loops are written as vectors (`zoo.product_loops`), and level 3 makes none faster."""
+    with global_compiler_lock:
+        before = numba.config.OPT
+        numba.config.OPT = type(before)(1)
+        try:
+            return compile_for(signature)
+        finally:
+            numba.config.OPT = before
 
 
 def part(function):
