@@ -6,6 +6,7 @@ to 8 bits (`zoo.products`): it draws by the same numbers from what is nearly the
 weights of 16 bits (`zoo.words`), of the models that have it.
 """
 
+import abc
 import dataclasses
 import types
 from collections.abc import Callable, Sequence
@@ -138,7 +139,7 @@ def prompted_state(model: DialogueModel, prompt_own, prompt_partner, roles, voic
     return functions(model).hear(own, partner, state)
 
 
-def _converse(voice: "GraphVoice | FusedVoice", partner_at, n_frames: int, drawing: Drawing):
+def _converse(voice: "Voice", partner_at, n_frames: int, drawing: Drawing):
     """Speak and listen, frame by frame; `partner_at(t, own frame)` is what the partner says in frame t."""
     audio = np.zeros([voice.batch, n_frames, voice.hop], np.float32)
     gates = np.zeros([voice.batch, n_frames], bool)
@@ -150,7 +151,7 @@ def _converse(voice: "GraphVoice | FusedVoice", partner_at, n_frames: int, drawi
     return audio.reshape(voice.batch, n_frames * voice.hop), gates
 
 
-def voice_of(model: Speaker, state: dict, engine: str) -> "GraphVoice | FusedVoice":
+def voice_of(model: Speaker, state: dict, engine: str) -> "Voice":
     """A model at a state, ready to speak frame by frame by an engine; the state goes on within it."""
     check_engine(model, engine, f"--engine={engine}")
     kernel = kernel_of(model, state, engine) if engine in BITS else None
@@ -207,28 +208,22 @@ def attempt(make: Callable, engine: str):
     return None
 
 
-class GraphVoice:
-    """What a model says, by its own graph; one call of TensorFlow a frame.
-
-    Weights that change are heard by the next voice.
+class Voice(abc.ABC):
+    """What a model says, frame by frame.
 
     Args:
         model, state: of the model.
-        bits: of the weights that a sample waits for.
 
     Attributes:
         batch, hop: of the frames that it speaks and hears.
     """
 
-    def __init__(self, model: Speaker, state: dict, bits: int = 32):
-        self.batch, self.hop = len(state["gate"]), model.config.hop
-        self._sample_rate, self._step = model.config.sample_rate, _HeardFirst(model, "speak", state)
-        self._prepared = functions(model).prepared(bits)
+    def __init__(self, model: Speaker, state: dict):
+        self.batch, self.hop, self._sample_rate = len(state["gate"]), model.config.hop, model.config.sample_rate
 
+    @abc.abstractmethod
     def speak(self, seed: int, temperature: float) -> tuple[np.ndarray, np.ndarray]:
         """The own frame of this moment float32 [batch, hop], and the gate bool [batch]."""
-        frame, gate = self._step(tf.constant(seed, tf.int32), tf.constant(temperature, tf.float32), self._prepared)
-        return frame.numpy(), gate.numpy() > 0
 
     def listen(self, partner_frame: np.ndarray) -> None:
         """Takes in the partner's frame float32 [batch, hop] of the moment that was spoken last."""
@@ -236,12 +231,33 @@ class GraphVoice:
         # A copy: who calls may use the memory again.
         self._hear(np.array(partner_frame, np.float32))
 
+    @abc.abstractmethod
     def _hear(self, partner_frame: np.ndarray) -> None:
+        """The same, of a frame that is known to fit."""
+
+
+class GraphVoice(Voice):
+    """By the model's own graph; one call of TensorFlow a frame. Weights that change are heard by the next voice.
+
+    Args:
+        model, state: of the model.
+        bits: of the weights that a sample waits for.
+    """
+
+    def __init__(self, model: Speaker, state: dict, bits: int = 32):
+        super().__init__(model, state)
+        self._step, self._prepared = _HeardFirst(model, "speak", state), functions(model).prepared(bits)
+
+    def speak(self, seed, temperature):
+        frame, gate = self._step(tf.constant(seed, tf.int32), tf.constant(temperature, tf.float32), self._prepared)
+        return frame.numpy(), gate.numpy() > 0
+
+    def _hear(self, partner_frame):
         self._step.heard = partner_frame
 
 
-class FusedVoice(GraphVoice):
-    """The same by compiled loops, whose buffers stay in numpy; what has no such loop is decided by the graph.
+class FusedVoice(Voice):
+    """By compiled loops, whose buffers stay in numpy; what has no such loop is decided by the graph.
 
     Args:
         model, state: of the model.
@@ -251,7 +267,7 @@ class FusedVoice(GraphVoice):
     def __init__(self, model: Speaker, kernel, state: dict):
         from zoo.fused_tier import tier_of
 
-        self.batch, self.hop, self._sample_rate = len(state["gate"]), model.config.hop, model.config.sample_rate
+        super().__init__(model, state)
         self.kernel, self._buffers, self._past = kernel, kernel.buffers(state["sound"]), state["own_past"].numpy()
         self._tier = tier_of(model, state) or _GraphTier(model, state)
 
