@@ -10,8 +10,9 @@ import numpy as np
 from datasets import features
 from zoo import pitch
 from zoo.compiling import compiled, part
-from zoo.fused_layers import array, product
+from zoo.fused_layers import product
 from zoo.hearing import BRIDGE_FRAMES
+from zoo.products import array
 from zoo.prosody import DB_PER_UNIT, EARLIER_FRAMES, LARGEST
 
 _ONE, _ZERO = np.float32(1.0), np.float32(0.0)

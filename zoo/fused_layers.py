@@ -9,7 +9,7 @@ import numpy as np
 from zoo.compiling import compiled, part
 from zoo.fused import add, fill, pass_gates, rectify, sigmoid, tanh
 from zoo.layers import GatedStack
-from zoo.products import add_nth_product, add_product
+from zoo.products import add_nth_product, add_product, array
 from zoo.recurrent import RecurrentStack
 
 # Of Philox 4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", section 3.3).
@@ -21,11 +21,6 @@ _STIR = np.uint32(0x3EC8F720), np.uint32(0x02461E29)
 _HALF = np.uint64(32)
 _MANTISSA, _EXPONENT_OF_ONE = np.uint32(0x7FFFFF), np.uint32(0x3F800000)
 _ACTIVATIONS = ("", "relu", "tanh")
-
-
-def array(weight) -> np.ndarray:
-    """A copy that may be written to: to numba, others are of another type, and a function is compiled for each."""
-    return np.array(weight, np.float32, order="C")
 
 
 def product(x: np.ndarray, matrix: np.ndarray) -> np.ndarray:

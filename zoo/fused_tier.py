@@ -14,8 +14,9 @@ from zoo.compiling import compiled, part
 from zoo.dialogue_tier import DialogueTier
 from zoo.fused import exp, sigmoid
 from zoo.fused_ears import Ears
-from zoo.fused_layers import ENCODERS, Linear, array, product, uniforms
+from zoo.fused_layers import ENCODERS, Linear, product, uniforms
 from zoo.pace import PRIOR_TOGGLES
+from zoo.products import array
 from zoo.unconditional import UnconditionalModel
 
 _EDGES = (np.asarray(hazard.AGE_EDGES_SECONDS) * FRAMES_PER_SECOND).astype(np.float32)

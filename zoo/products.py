@@ -30,11 +30,14 @@ class Packed(NamedTuple):
     scales: np.ndarray
 
 
+def array(weights) -> np.ndarray:
+    """A copy that may be written to: to numba, others are of another type, and a function is compiled for each."""
+    return np.array(weights, np.float32, order="C")
+
+
 def matrices(weights, bits: int = 32):
     """Weights [..., rows, columns] as the loops read them: float32, or `Packed`."""
-    # A copy that may be written to: to numba, others are of another type.
-    weights = np.array(weights, np.float32, order="C")
-    return weights if bits == 32 else pack(weights)
+    return array(weights) if bits == 32 else pack(array(weights))
 
 
 def pack(weights: np.ndarray) -> Packed:

@@ -7,8 +7,7 @@ import numpy as np
 
 from zoo.compiling import inlined, part
 from zoo.fused import add, clear, exp, fill, rectify, sigmoid, span, tanh
-from zoo.fused_layers import array
-from zoo.products import add_product
+from zoo.products import add_product, array
 from zoo.tacotron.noise import APART
 
 _ONE = np.float32(1.0)

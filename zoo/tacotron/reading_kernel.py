@@ -13,8 +13,7 @@ import numpy as np
 
 from zoo.compiling import compiled
 from zoo.fused import fill, span
-from zoo.fused_layers import array
-from zoo.products import add_product
+from zoo.products import add_product, array
 from zoo.tacotron import reading
 from zoo.tacotron.cell_kernel import (
     attend,

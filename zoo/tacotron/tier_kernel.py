@@ -8,8 +8,9 @@ import numpy as np
 from zoo import hearing
 from zoo.compiling import compiled
 from zoo.fused import span
-from zoo.fused_layers import Linear, Recurrent, array, product
+from zoo.fused_layers import Linear, Recurrent, product
 from zoo.fused_tier import Codes, FusedTier, UnconditionalTier
+from zoo.products import array
 from zoo.tacotron.cell_kernel import attend, attention_scratch, attention_weights, drawing_of, drop, lstm
 from zoo.tacotron.encoder import CBHG, ConvolvedRNN
 from zoo.tacotron.tiers import ACOUSTIC_STREAM, DIALOGUE_STREAM
