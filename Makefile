@@ -1,5 +1,5 @@
 # make demo    trains a small WaveNet on simulated dialogues, lets it babble and scores it against humans
-# make test    runs the tests
+# make test    runs the tests, on up to four cores
 # make lint    checks style
 # Each makes a virtual environment first if there is none; VENV=folder and PYTHON=python3.11 choose which.
 
@@ -17,7 +17,7 @@ demo: $(INSTALLED)
 	$(RUN) -m eval.compare --runs=runs/demo --noaudio --out=reports/demo
 
 test: $(INSTALLED)
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n auto --maxprocesses=4 --dist=loadfile
 
 lint: $(INSTALLED)
 	$(RUN) -m ruff check .

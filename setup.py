@@ -11,7 +11,8 @@ BEAM = ["apache-beam>=2.77,<3"]
 RECOGNISER = ["jiwer>=4"]
 # What the proxies of eval.audio need; pyopen-wakeword and speechmos for the networks inside them.
 AUDIO = ["ai-edge-litert>=2.1", "pocketsphinx>=5.1", "pyopen-wakeword>=1.1,<2", "speechmos==0.0.1.1"]
-TEST = ["pytest>=8", "ruff>=0.6", "hypothesis>=6", "playwright>=1.50", "pympi-ling>=1.70", "pystoi>=0.4.1"]
+TEST = ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.6", "hypothesis>=6", "playwright>=1.50"]
+TEST += ["pympi-ling>=1.70", "pystoi>=0.4.1"]
 
 # Relative to the environment's prefix, where data files go.
 SITE_PACKAGES = os.path.relpath(sysconfig.get_path("purelib"), sysconfig.get_path("data"))
