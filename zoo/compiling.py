@@ -1,8 +1,8 @@
 """How functions become machine code: by numba, kept on disk, on two cores where there are two.
 
-Most of the time to compile is numba's own, in Python: as many functions, arrays and assignments as there are. Hence
-`part` for what only compiled functions call, loops in place of assignments to parts of arrays, and products as one
-function (`zoo.product_loops`).
+The time to compile grows with the length of the code, and numba makes much of a loop, a slice or an array. Hence `part`
+for what only compiled functions call, arrays that are handed in, and products and other small loops as functions of
+LLVM, one for all calls (`zoo.product_loops`).
 """
 
 import contextlib

@@ -12,7 +12,7 @@ import os
 
 import numpy as np
 import tensorflow as tf
-from numba.core import cgutils, types
+from numba.core import types
 from numba.extending import intrinsic, overload
 from numba.np.arrayobj import populate_array
 
@@ -309,15 +309,12 @@ def span(typing_context, x, first, n):
     kind = types.Array(x.dtype, x.ndim, "C")
 
     def generate(context, builder, signature, arguments):
-        start, length = (
-            context.cast(builder, value, kind, types.intp)
-            for value, kind in zip(arguments[1:], signature.args[1:], strict=True)
-        )
+        start, length = (context.cast(builder, arguments[i], signature.args[i], types.intp) for i in (1, 2))
         whole = Contiguous(context, builder, x, arguments[0])
         view, size = context.make_array(kind)(context, builder), context.get_abi_sizeof(whole.data.type.pointee)
         shape = [length, *whole.shape[1:]]
         data = builder.gep(whole.data, [functools.reduce(builder.mul, whole.shape[1:], start)])
-        populate_array(view, data, shape, cgutils.unpack_tuple(builder, whole.strides), size, None)
+        populate_array(view, data, shape, whole.strides, size, None)
         return view._getvalue()
 
     return kind(x, first, n), generate

@@ -48,10 +48,21 @@ def _forks(monkeypatch) -> list[int]:
     return made
 
 
-def test_what_the_copy_compiled_is_read_from_the_cache(kernel, monkeypatch):
+def _wait_until(there) -> None:
+    deadline = time.monotonic() + 60
+    while not there():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_what_the_copy_compiled_is_read_from_the_cache(kernel, monkeypatch, tmp_path):
     forks, x, seen = _forks(monkeypatch), np.ones(3), []
-    # The copy takes the second work while the first is waited for.
-    works = [lambda: seen.append(gc.isenabled()) or time.sleep(1.0 if not seen[1:] else 0.0), lambda: kernel.double(x)]
+
+    def wait_for_the_copy():
+        seen.append(gc.isenabled())
+        _wait_until(lambda: any((tmp_path / "cache").rglob("*.nbi")))
+
+    works = [wait_for_the_copy, lambda: kernel.double(x)]
     compiling.compile_by(works, "some_kernel")
     # Its doubling is not seen here.
     assert (x == 2).all() and sum(kernel.double.stats.cache_hits.values()) == 1
@@ -63,17 +74,22 @@ def test_what_the_copy_compiled_is_read_from_the_cache(kernel, monkeypatch):
 def test_a_work_is_done_once_by_a_process_and_its_copy(tmp_path, kernel):
     path = tmp_path / "done"
 
+    def noted():
+        return [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+
     def work(name):
         def note():
             with path.open("a", encoding="utf-8") as file:
                 file.write(f"{name} {os.getpid()}\n")
-            time.sleep(0.01)
+            # The first is this process's: it leaves something to the copy.
+            if name == "a":
+                _wait_until(lambda: len({process for _, process in noted()}) == 2)
 
         return note
 
     compiling.compile_by([work(name) for name in "abcdefgh"], "some_kernel")
     # Afterwards this process calls all of them once more.
-    done = [line.split() for line in path.read_text(encoding="utf-8").splitlines()][:-8]
+    done = noted()[:-8]
     assert sorted(name for name, _ in done) == list("abcdefgh") and len({process for _, process in done}) == 2
     assert ["a", str(os.getpid())] in done
 
@@ -85,15 +101,16 @@ def test_one_core_makes_no_copy(kernel, monkeypatch):
     assert not forks and (x == 4).all()
 
 
-def test_a_copy_that_fails_leaves_the_work_to_others(kernel, capfd):
-    here, x = os.getpid(), np.ones(3)
+def test_a_copy_that_fails_leaves_the_work_to_others(kernel, capfd, tmp_path):
+    here, x, failed = os.getpid(), np.ones(3), tmp_path / "failed"
 
     def fail_elsewhere():
         if os.getpid() != here:
+            failed.touch()
             raise SystemExit("no")
         kernel.double(x)
 
-    compiling.compile_by([lambda: time.sleep(0.2), fail_elsewhere], "some_kernel")
+    compiling.compile_by([lambda: _wait_until(failed.exists), fail_elsewhere], "some_kernel")
     assert (x == 2).all() and capfd.readouterr().err == ""
 
 

@@ -96,7 +96,6 @@ class FusedSampleTiers(FusedSound):
         super().__init__(sound, context_samples=tiers[0].frame_samples)
         layers = [layer for tier in tiers for layer in tier.recurrent.stack]
         packed = functools.partial(matrices, bits=bits)
-        self._initial = _stacked([layer.initial for layer in layers])
         recurrent = [
             made(_stacked([getattr(getattr(layer, product), part) for layer in layers]))
             for product in ("given", "recalled")
@@ -122,7 +121,7 @@ class FusedSampleTiers(FusedSound):
         self._weights = Weights(
             lstm, sizes, *entry, *recurrent, *up, matrices(table), len(sound.hidden) > 0,
             packed(hidden[0]), hidden[1], *logits,
-            self.decode, self._initial,
+            self.decode, _stacked([layer.initial for layer in layers]),
         )  # fmt: skip
 
     def buffers(self, state: list) -> np.ndarray:

@@ -170,11 +170,9 @@ class FusedMelSound(CompiledSound):
         return np.concatenate(said, axis=1)
 
     def _predict_rows(self, *batch) -> None:
-        vectors, room = (
-            (np.empty(shape, np.float32) for shape in self._shapes),
-            room_for(self._network.hidden, self._longest),
-        )
-        _predict_rows(*batch, self._network, NetworkScratch(*vectors, room))
+        room = room_for(self._network.hidden, self._longest)
+        scratch = NetworkScratch(*(np.empty(shape, np.float32) for shape in self._shapes), room)
+        _predict_rows(*batch, self._network, scratch)
 
 
 def _between(least, x, most) -> np.ndarray:
